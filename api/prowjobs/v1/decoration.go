@@ -1,0 +1,149 @@
+package v1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DecorationConfig configures the pod utilities. A pointer that is set to an
+// empty value counts as set: it keeps a default away.
+type DecorationConfig struct {
+	// Timeout is how long the test may run before it is interrupted. Unset: 2h.
+	Timeout *Duration `json:"timeout,omitempty"`
+	// GracePeriod is the time between interrupt and kill. Unset: 15s.
+	GracePeriod *Duration `json:"grace_period,omitempty"`
+	// UtilityImages are the images of the pod utilities.
+	UtilityImages *UtilityImages `json:"utility_images,omitempty"`
+	// Resources are the resources of the added containers.
+	Resources *Resources `json:"resources,omitempty"`
+	// GCSConfiguration says where logs and artifacts go.
+	GCSConfiguration *GCSConfiguration `json:"gcs_configuration,omitempty"`
+	// GCSCredentialsSecret names the secret for GCS; "" is explicitly none.
+	GCSCredentialsSecret *string `json:"gcs_credentials_secret,omitempty"`
+	// S3CredentialsSecret names the secret for S3; "" is explicitly none.
+	S3CredentialsSecret *string `json:"s3_credentials_secret,omitempty"`
+	// DefaultServiceAccountName is used when the pod names no service account.
+	DefaultServiceAccountName *string `json:"default_service_account_name,omitempty"`
+	// SSHKeySecrets name secrets with SSH keys for cloning.
+	SSHKeySecrets []string `json:"ssh_key_secrets,omitempty"`
+	// SSHHostFingerprints are known_hosts lines.
+	SSHHostFingerprints []string `json:"ssh_host_fingerprints,omitempty"`
+	// BloblessFetch is the default of the refs.
+	BloblessFetch *bool `json:"blobless_fetch,omitempty"`
+	// SparseCheckoutFiles go to the primary ref only.
+	SparseCheckoutFiles []string `json:"sparse_checkout_files,omitempty"`
+	// SkipCloning leaves out clonerefs.
+	SkipCloning *bool `json:"skip_cloning,omitempty"`
+	// CookieFileSecret is "secret" or "secret/key".
+	CookieFileSecret *string `json:"cookiefile_secret,omitempty"`
+	// OauthTokenSecret holds the token for https clones.
+	OauthTokenSecret *OauthTokenSecret `json:"oauth_token_secret,omitempty"`
+	// GitHubAPIEndpoints serve GitHub App authentication.
+	GitHubAPIEndpoints []string `json:"github_api_endpoints,omitempty"`
+	GitHubAppID        string   `json:"github_app_id,omitempty"`
+	// GitHubAppPrivateKeySecret holds the key of the GitHub App.
+	GitHubAppPrivateKeySecret *GitHubAppPrivateKeySecret `json:"github_app_private_key_secret,omitempty"`
+	// CensorSecrets mounts the test's secrets into sidecar for censoring.
+	CensorSecrets *bool `json:"censor_secrets,omitempty"`
+	// CensoringOptions tune the censoring.
+	CensoringOptions *CensoringOptions `json:"censoring_options,omitempty"`
+	// UploadIgnoresInterrupts keeps sidecar from uploading early on a signal.
+	UploadIgnoresInterrupts *bool `json:"upload_ignores_interrupts,omitempty"`
+	// SetLimitEqualsMemoryRequest sets the memory limit to the memory request.
+	SetLimitEqualsMemoryRequest *bool `json:"set_limit_equals_memory_request,omitempty"`
+	// DefaultMemoryRequest is for test containers without a memory request.
+	DefaultMemoryRequest *resource.Quantity `json:"default_memory_request,omitempty"`
+	// SchedulingOptions apply only where the pod has none.
+	SchedulingOptions *SchedulingOptions `json:"scheduling_options,omitempty"`
+	// PodPendingTimeout, PodRunningTimeout and PodUnscheduledTimeout override
+	// the global time-outs of the pod controller for this job.
+	PodPendingTimeout     *metav1.Duration `json:"pod_pending_timeout,omitempty"`
+	PodRunningTimeout     *metav1.Duration `json:"pod_running_timeout,omitempty"`
+	PodUnscheduledTimeout *metav1.Duration `json:"pod_unscheduled_timeout,omitempty"`
+	// RunAsUser, RunAsGroup and FSGroup fill the pod's security context where unset.
+	RunAsUser  *int64 `json:"run_as_user,omitempty"`
+	RunAsGroup *int64 `json:"run_as_group,omitempty"`
+	FSGroup    *int64 `json:"fs_group,omitempty"`
+}
+
+// UtilityImages are the images of the pod utilities.
+type UtilityImages struct {
+	CloneRefs  string `json:"clonerefs,omitempty"`
+	InitUpload string `json:"initupload,omitempty"`
+	Entrypoint string `json:"entrypoint,omitempty"`
+	Sidecar    string `json:"sidecar,omitempty"`
+}
+
+// Resources are the resources of the added containers.
+type Resources struct {
+	CloneRefs       *corev1.ResourceRequirements `json:"clonerefs,omitempty"`
+	InitUpload      *corev1.ResourceRequirements `json:"initupload,omitempty"`
+	PlaceEntrypoint *corev1.ResourceRequirements `json:"place_entrypoint,omitempty"`
+	Sidecar         *corev1.ResourceRequirements `json:"sidecar,omitempty"`
+}
+
+// SchedulingOptions apply only where the pod has none.
+type SchedulingOptions struct {
+	Affinity    *corev1.Affinity    `json:"affinity,omitempty"`
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// CensoringOptions tune the censoring of logs and artifacts.
+type CensoringOptions struct {
+	// CensoringConcurrency is how many files are censored at once. Default: 10.
+	CensoringConcurrency *int64 `json:"censoring_concurrency,omitempty"`
+	// CensoringBufferSize is the size in bytes of the buffer for each. Default: 10 MiB.
+	CensoringBufferSize *int `json:"censoring_buffer_size,omitempty"`
+	// IncludeDirectories limits censoring to these globs; empty is everything.
+	IncludeDirectories []string `json:"include_directories,omitempty"`
+	// ExcludeDirectories are globs that are left alone.
+	ExcludeDirectories []string `json:"exclude_directories,omitempty"`
+	// MinimumSecretLength is the shortest secret, in bytes, that is censored. Default: 0.
+	MinimumSecretLength *int `json:"minimum_secret_length,omitempty"`
+}
+
+// OauthTokenSecret names the key of a secret that holds an OAuth token.
+type OauthTokenSecret struct {
+	Name string `json:"name,omitempty"`
+	Key  string `json:"key,omitempty"`
+}
+
+// GitHubAppPrivateKeySecret names the key of a secret that holds the key of a GitHub App.
+type GitHubAppPrivateKeySecret struct {
+	Name string `json:"name,omitempty"`
+	Key  string `json:"key,omitempty"`
+}
+
+// Strategies of the storage path.
+const (
+	// PathStrategyLegacy leaves out org and repo of the default repository.
+	PathStrategyLegacy = "legacy"
+	// PathStrategySingle leaves out org and repo only for the default repository.
+	PathStrategySingle = "single"
+	// PathStrategyExplicit always names org and repo.
+	PathStrategyExplicit = "explicit"
+)
+
+// GCSConfiguration says where logs and artifacts go; the provider is told by
+// the scheme of the bucket.
+type GCSConfiguration struct {
+	// Bucket is gs://name, s3://name, file:///path, or a bare name (gs).
+	Bucket string `json:"bucket,omitempty"`
+	// PathPrefix is inserted before the path of the job.
+	PathPrefix string `json:"path_prefix,omitempty"`
+	// PathStrategy is legacy, single or explicit.
+	// +kubebuilder:validation:Enum=legacy;explicit;single
+	PathStrategy string `json:"path_strategy,omitempty"`
+	// DefaultOrg and DefaultRepo are needed for legacy and single.
+	DefaultOrg  string `json:"default_org,omitempty"`
+	DefaultRepo string `json:"default_repo,omitempty"`
+	// MediaTypes map an extension to a media type.
+	MediaTypes map[string]string `json:"mediaTypes,omitempty"`
+	// JobURLPrefix is the URL below which output is shown; it wins over the global map.
+	JobURLPrefix string `json:"job_url_prefix,omitempty"`
+	// LocalOutputDir receives a copy instead of an upload.
+	LocalOutputDir string `json:"local_output_dir,omitempty"`
+	// CompressFileTypes are extensions to gzip before upload; "*" is all.
+	CompressFileTypes []string `json:"compress_file_types,omitempty"`
+}
