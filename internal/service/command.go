@@ -1,0 +1,108 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"prow/internal/secret"
+)
+
+// Options are the settings of a component.
+type Options interface {
+	// Bind registers the flags of the component with their defaults.
+	Bind(*pflag.FlagSet)
+	// Validate completes and checks the settings; it reports all problems at once.
+	Validate() error
+}
+
+// Run runs a component until ctx ends or it fails. It returns nil after a
+// shutdown that finished what it had accepted.
+type Run[O Options] func(ctx context.Context, rt *Runtime, o O) error
+
+// UsageError marks a bad command line; programs exit with 2 for it.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Command makes the program of a component.
+func Command[O Options](name, short, long string, options O, run Run[O]) *cobra.Command {
+	var instruments Instrumentation
+	cmd := &cobra.Command{
+		Use:           name,
+		Short:         short,
+		Long:          long,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(options.Validate(), instruments.Validate()); err != nil {
+				return fmt.Errorf("bad options: %w", err)
+			}
+			return Host(cmd.Context(), name, &instruments, func(ctx context.Context, rt *Runtime) error {
+				return run(ctx, rt, options)
+			})
+		},
+	}
+	options.Bind(cmd.Flags())
+	instruments.Bind(cmd.Flags())
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+	return cmd
+}
+
+// Host runs one component as a program: with a log on standard error, health,
+// metrics and pprof, until a signal arrives or the component ends.
+func Host(ctx context.Context, name string, instruments *Instrumentation, run func(context.Context, *Runtime) error) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+
+	level := new(slog.LevelVar)
+	secrets := new(secret.Store)
+	log := NewLogger(os.Stderr, level, secrets)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	rt := NewRuntime(name, log, level, registry, secrets)
+	ctrllog.SetLogger(logr.FromSlogHandler(rt.Log.Handler()))
+
+	// The instruments outlive the component, so that its shutdown can be watched.
+	served, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	group, groupCtx := errgroup.WithContext(served)
+	if err := instruments.start(groupCtx, group, rt, registry); err != nil {
+		stopServing()
+		return err
+	}
+	group.Go(func() error { return secrets.Run(groupCtx, rt.Log) })
+	err := run(ctx, rt)
+	stopServing()
+	return errors.Join(err, group.Wait())
+}
+
+// NormalizeArgs gives long flags with a single dash their second one, because
+// existing deployments write -flag as well as --flag.
+func NormalizeArgs(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a == "--" {
+			return append(out[:i], args[i:]...)
+		}
+		if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && len(a) > 2 && a[2] != '=' {
+			a = "-" + a
+		}
+		out[i] = a
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package service
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"prow/internal/secret"
+)
+
+// Runtime is what a component gets from the program that hosts it.
+type Runtime struct {
+	// Name of the component, such as "hook".
+	Name string
+	// Log carries the field component.
+	Log *slog.Logger
+	// Level is the level of Log; a component may set it from its configuration.
+	Level *slog.LevelVar
+	// Metrics is where collectors are registered; see Register.
+	Metrics prometheus.Registerer
+	// Secrets reads, follows and censors secret files.
+	Secrets *secret.Store
+
+	readyOnce sync.Once
+	ready     chan struct{}
+}
+
+// NewRuntime makes a Runtime for a component.
+func NewRuntime(name string, log *slog.Logger, level *slog.LevelVar, metrics prometheus.Registerer, secrets *secret.Store) *Runtime {
+	return &Runtime{Name: name, Log: log.With("component", name), Level: level, Metrics: metrics, Secrets: secrets, ready: make(chan struct{})}
+}
+
+// SetReady declares that the component has started and serves. It may be called more than once.
+func (r *Runtime) SetReady() { r.readyOnce.Do(func() { close(r.ready) }) }
+
+// Ready is closed once the component has declared that it serves.
+func (r *Runtime) Ready() <-chan struct{} { return r.ready }
+
+// Agent is the User-Agent of the component.
+func (r *Runtime) Agent() string { return r.Name + "/" + Version() }
+
+// Register registers a collector, or returns the equal one that another
+// component of this process has registered already.
+func Register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	err := reg.Register(c)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if existing, ok := already.ExistingCollector.(C); ok {
+			return existing
+		}
+	}
+	return c
+}
