@@ -54,26 +54,26 @@ type ProwConfig struct {
 	// loaded. Read once at start.
 	DisabledClusters []string `json:"disabled_clusters,omitempty"`
 
-	BranchProtection     BranchProtection       `json:"branch-protection"`
-	Deck                 Deck                   `json:"deck,omitempty"`
-	Gangway              Gangway                `json:"gangway"`
-	Gerrit               Gerrit                 `json:"gerrit,omitempty"`
-	GitHub               GitHubOptions          `json:"github,omitempty"`
-	GitHubReporter       GitHubReporter         `json:"github_reporter,omitempty"`
-	Horologium           Horologium             `json:"horologium"`
-	InRepoConfig         InRepoConfig           `json:"in_repo_config"`
-	JenkinsOperators     []JenkinsOperator      `json:"jenkins_operators,omitempty"`
-	ManagedWebhooks      ManagedWebhooks        `json:"managed_webhooks"`
-	Moonraker            Moonraker              `json:"moonraker"`
-	OwnersDirDenylist    *OwnersDirDenylist     `json:"owners_dir_denylist,omitempty"`
-	Pipeline             Pipeline               `json:"pipeline"`
-	Plank                Plank                  `json:"plank"`
-	ProwJobDefaultEntry  []ProwJobDefaultEntry  `json:"prowjob_default_entries,omitempty"`
-	PubSubSubscriptions  map[string][]string    `json:"pubsub_subscriptions,omitempty"`
-	PubSubTriggers       []PubSubTrigger        `json:"pubsub_triggers,omitempty"`
-	PushGateway          PushGateway            `json:"push_gateway"`
-	Scheduler            Scheduler              `json:"scheduler"`
-	Sinker               Sinker                 `json:"sinker"`
-	SlackReporterConfigs map[string]SlackReport `json:"slack_reporter_configs,omitempty"`
-	Tide                 Tide                   `json:"tide"`
+	BranchProtection      BranchProtection       `json:"branch-protection"`
+	Deck                  Deck                   `json:"deck,omitempty"`
+	Gangway               Gangway                `json:"gangway"`
+	Gerrit                Gerrit                 `json:"gerrit,omitempty"`
+	GitHub                GitHubOptions          `json:"github,omitempty"`
+	GitHubReporter        GitHubReporter         `json:"github_reporter,omitempty"`
+	Horologium            Horologium             `json:"horologium"`
+	InRepoConfig          InRepoConfig           `json:"in_repo_config"`
+	JenkinsOperators      []JenkinsOperator      `json:"jenkins_operators,omitempty"`
+	ManagedWebhooks       ManagedWebhooks        `json:"managed_webhooks"`
+	Moonraker             Moonraker              `json:"moonraker"`
+	OwnersDirDenylist     *OwnersDirDenylist     `json:"owners_dir_denylist,omitempty"`
+	Pipeline              Pipeline               `json:"pipeline"`
+	Plank                 Plank                  `json:"plank"`
+	ProwJobDefaultEntries []ProwJobDefaultEntry  `json:"prowjob_default_entries,omitempty"`
+	PubSubSubscriptions   map[string][]string    `json:"pubsub_subscriptions,omitempty"`
+	PubSubTriggers        []PubSubTrigger        `json:"pubsub_triggers,omitempty"`
+	PushGateway           PushGateway            `json:"push_gateway"`
+	Scheduler             Scheduler              `json:"scheduler"`
+	Sinker                Sinker                 `json:"sinker"`
+	SlackReporterConfigs  map[string]SlackReport `json:"slack_reporter_configs,omitempty"`
+	Tide                  Tide                   `json:"tide"`
 }

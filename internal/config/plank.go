@@ -79,3 +79,97 @@ type ProwJobDefaultEntry struct {
 	// Config holds the fields that are set.
 	Config *v1.ProwJobDefault `json:"config,omitempty"`
 }
+
+// StorageProviderInURL tells whether job URLs name the storage provider.
+func (p *Plank) StorageProviderInURL() bool { return !p.JobURLPrefixDisableAppendStorageProvider }
+
+// DecorationDefaults are the default decoration configs, in the order in which
+// later ones override earlier ones, whichever form the file uses.
+func (p *Plank) DecorationDefaults() []DecorationDefault { return p.decorationDefaults }
+
+// DecorationDefault merges the defaults for jobs of a repository ("org/repo",
+// or empty) on a cluster; nil where none matches. The result must not be modified.
+func (p *Plank) DecorationDefault(repo, cluster string) *v1.DecorationConfig {
+	var merged *v1.DecorationConfig
+	for _, entry := range p.decorationDefaults {
+		if entryMatches(entry.OrgRepo, entry.Cluster, repo, cluster) {
+			merged = entry.Config.ApplyDefault(merged)
+		}
+	}
+	return merged
+}
+
+// JobURLPrefix is the URL below which the output of jobs for the refs is
+// shown: the first entry of "org/repo", "org" and "*" that is not empty.
+// A job's own prefix goes before, see JobURLPrefixOf.
+func (p *Plank) JobURLPrefix(refs *v1.Refs) string {
+	if refs != nil && refs.Org != "" {
+		for _, key := range []string{refs.Org + "/" + refs.Repo, refs.Org} {
+			if prefix := p.JobURLPrefixConfig[key]; prefix != "" {
+				return prefix
+			}
+		}
+	}
+	return p.JobURLPrefixConfig["*"]
+}
+
+// JobURLPrefixOf is the URL below which the output of a job is shown: that of
+// its decoration config, else that of its repository.
+func (p *Plank) JobURLPrefixOf(spec *v1.ProwJobSpec) string {
+	if d := spec.DecorationConfig; d != nil && d.GCSConfiguration != nil && d.GCSConfiguration.JobURLPrefix != "" {
+		return d.GCSConfiguration.JobURLPrefix
+	}
+	return p.JobURLPrefix(spec.MainRefs())
+}
+
+// JobURLTemplateParsed is the template of job URLs, for jobs without a prefix;
+// nil where none is configured.
+func (c *Controller) JobURLTemplateParsed() *template.Template { return c.jobURLTemplate }
+
+// ReportTemplateFor is the template added to comments about jobs for the refs;
+// nil where none is configured.
+func (c *Controller) ReportTemplateFor(refs *v1.Refs) *template.Template {
+	var org, repo string
+	if refs != nil {
+		org, repo = refs.Org, refs.Repo
+	}
+	t, _ := byRepo(c.reportTemplates, org, repo)
+	return t
+}
+
+// GetProwJobDefault merges prowjob_default_entries for jobs of a repository
+// ("org/repo", or empty) on a cluster; never nil, and with a tenant.
+func (c *ProwConfig) GetProwJobDefault(repo, cluster string) *v1.ProwJobDefault {
+	return c.mergeProwJobDefault(nil, repo, cluster)
+}
+
+// mergeProwJobDefault merges the matching entries in order, then the job's own.
+func (c *ProwConfig) mergeProwJobDefault(own *v1.ProwJobDefault, repo, cluster string) *v1.ProwJobDefault {
+	merged := &v1.ProwJobDefault{}
+	overlay := func(d *v1.ProwJobDefault) {
+		if d == nil {
+			return
+		}
+		if d.TenantID != "" {
+			merged.TenantID = d.TenantID
+		}
+		if d.ResultStoreConfig != nil {
+			if merged.ResultStoreConfig == nil {
+				merged.ResultStoreConfig = &v1.ResultStoreConfig{}
+			}
+			if id := d.ResultStoreConfig.ProjectID; id != "" {
+				merged.ResultStoreConfig.ProjectID = id
+			}
+		}
+	}
+	for _, entry := range c.ProwJobDefaultEntries {
+		if entryMatches(entry.OrgRepo, entry.Cluster, repo, cluster) {
+			overlay(entry.Config)
+		}
+	}
+	overlay(own)
+	if merged.TenantID == "" {
+		merged.TenantID = v1.GlobalDefaultTenantID
+	}
+	return merged
+}
