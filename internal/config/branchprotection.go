@@ -1,0 +1,97 @@
+package config
+
+// BranchProtection configures the protection of branches, and which contexts
+// Tide takes from it.
+type BranchProtection struct {
+	Policy
+
+	// ProtectTestedRepos protects branches that have required jobs.
+	ProtectTestedRepos *bool `json:"protect-tested-repos,omitempty"`
+	// Orgs maps an org to its policy.
+	Orgs map[string]BranchProtectionOrg `json:"orgs,omitempty"`
+	// AllowDisabledPolicies accepts settings on branches that are not protected.
+	AllowDisabledPolicies *bool `json:"allow_disabled_policies,omitempty"`
+	// AllowDisabledJobPolicies accepts required jobs on branches that are not protected.
+	AllowDisabledJobPolicies *bool `json:"allow_disabled_job_policies,omitempty"`
+	// ProtectReposWithOptionalJobs counts optional jobs as a reason to protect.
+	ProtectReposWithOptionalJobs *bool `json:"protect_repos_with_optional_jobs,omitempty"`
+}
+
+// BranchProtectionOrg is the policy of an org and of its repositories.
+type BranchProtectionOrg struct {
+	Policy
+
+	Repos map[string]BranchProtectionRepo `json:"repos,omitempty"`
+}
+
+// BranchProtectionRepo is the policy of a repository and of its branches.
+type BranchProtectionRepo struct {
+	Policy
+
+	Branches map[string]BranchProtectionBranch `json:"branches,omitempty"`
+}
+
+// BranchProtectionBranch is the policy of one branch.
+type BranchProtectionBranch struct {
+	Policy
+}
+
+// Policy holds the settings of one level; unset ones are inherited.
+type Policy struct {
+	// Unmanaged leaves the branch alone.
+	Unmanaged *bool `json:"unmanaged,omitempty"`
+	// Protect switches the protection.
+	Protect *bool `json:"protect,omitempty"`
+	// RequiredStatusChecks name the contexts that must succeed.
+	RequiredStatusChecks *ContextPolicy `json:"required_status_checks,omitempty"`
+	// EnforceAdmins binds administrators as well.
+	EnforceAdmins *bool `json:"enforce_admins,omitempty"`
+	// Restrictions say who may push.
+	Restrictions *Restrictions `json:"restrictions,omitempty"`
+	// RequireManuallyTriggeredJobs requires jobs that only run on request.
+	RequireManuallyTriggeredJobs *bool `json:"require_manually_triggered_jobs,omitempty"`
+	// RequiredPullRequestReviews say which reviews are needed.
+	RequiredPullRequestReviews *ReviewPolicy `json:"required_pull_request_reviews,omitempty"`
+	RequiredLinearHistory      *bool         `json:"required_linear_history,omitempty"`
+	AllowForcePushes           *bool         `json:"allow_force_pushes,omitempty"`
+	AllowDeletions             *bool         `json:"allow_deletions,omitempty"`
+	RequireSignedCommits       *bool         `json:"require_signed_commits,omitempty"`
+	// Include and Exclude are regular expressions of branches.
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// ContextPolicy names the contexts that must succeed.
+type ContextPolicy struct {
+	Contexts []string `json:"contexts,omitempty"`
+	// Strict asks for branches to be up to date.
+	Strict *bool `json:"strict,omitempty"`
+}
+
+// Restrictions say who may push.
+type Restrictions struct {
+	Apps  []string `json:"apps,omitempty"`
+	Users []string `json:"users,omitempty"`
+	Teams []string `json:"teams,omitempty"`
+}
+
+// ReviewPolicy says which reviews are needed.
+type ReviewPolicy struct {
+	DismissalRestrictions *DismissalRestrictions `json:"dismissal_restrictions,omitempty"`
+	DismissStale          *bool                  `json:"dismiss_stale_reviews,omitempty"`
+	RequireOwners         *bool                  `json:"require_code_owner_reviews,omitempty"`
+	Approvals             *int                   `json:"required_approving_review_count,omitempty"`
+	BypassRestrictions    *BypassRestrictions    `json:"bypass_pull_request_allowances,omitempty"`
+}
+
+// DismissalRestrictions say who may dismiss reviews.
+type DismissalRestrictions struct {
+	Users *[]string `json:"users,omitempty"`
+	Teams *[]string `json:"teams,omitempty"`
+}
+
+// BypassRestrictions say who may merge without reviews.
+type BypassRestrictions struct {
+	Users *[]string `json:"users,omitempty"`
+	Teams *[]string `json:"teams,omitempty"`
+}

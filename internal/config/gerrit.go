@@ -1,0 +1,44 @@
+package config
+
+import (
+	"regexp"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Gerrit configures the Gerrit adapter and reporter.
+type Gerrit struct {
+	// TickInterval is the time between two queries. Default: 1m.
+	TickInterval *metav1.Duration `json:"tick_interval,omitempty"`
+	// RateLimit is the number of changes per query. Default: 5.
+	RateLimit int `json:"ratelimit,omitempty"`
+	// DeckURL is where Deck is for people.
+	DeckURL string `json:"deck_url,omitempty"`
+	// OrgReposConfig lists the repositories to watch.
+	OrgReposConfig []GerritOrgRepos `json:"org_repos_config,omitempty"`
+	// AllowedPresubmitTriggerRe says which comments count as commands; empty is all.
+	AllowedPresubmitTriggerRe string `json:"allowed_presubmit_trigger_re,omitempty"`
+
+	allowedTrigger *regexp.Regexp
+}
+
+// GerritOrgRepos lists repositories of one host. Several entries may name the
+// same host; their repositories are united.
+type GerritOrgRepos struct {
+	// Org is the host with its scheme.
+	Org string `json:"org,omitempty"`
+	// Repos are repositories of the host.
+	Repos []string `json:"repos,omitempty"`
+	// OptOutHelp keeps help messages away.
+	OptOutHelp bool `json:"opt_out_help,omitempty"`
+	// Filters belong to each listed repository.
+	Filters *GerritQueryFilter `json:"filters,omitempty"`
+}
+
+// GerritQueryFilter limits the changes that are looked at.
+type GerritQueryFilter struct {
+	Branches         []string `json:"branches,omitempty"`
+	ExcludedBranches []string `json:"excluded_branches,omitempty"`
+	// OptInByDefault concerns Tide.
+	OptInByDefault bool `json:"opt_in_by_default,omitempty"`
+}

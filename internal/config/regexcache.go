@@ -1,0 +1,43 @@
+package config
+
+import (
+	"regexp"
+	"sync"
+)
+
+// regexCache shares compiled expressions between jobs and between loads. Each
+// load starts a generation; expressions that a generation did not use are
+// dropped by the next, so that the cache never outgrows two configurations.
+type regexCache struct {
+	mu        sync.Mutex
+	now, last map[string]*regexp.Regexp
+}
+
+// newGeneration forgets what the last load did not use.
+func (c *regexCache) newGeneration() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.now = c.now, make(map[string]*regexp.Regexp, len(c.now))
+}
+
+func (c *regexCache) compile(expr string) (*regexp.Regexp, error) {
+	c.mu.Lock()
+	re := c.now[expr]
+	if re == nil {
+		re = c.last[expr]
+	}
+	c.mu.Unlock()
+	if re == nil {
+		var err error
+		if re, err = regexp.Compile(expr); err != nil {
+			return nil, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == nil {
+		c.now = map[string]*regexp.Regexp{}
+	}
+	c.now[expr] = re
+	return re, nil
+}

@@ -1,0 +1,21 @@
+package config
+
+import (
+	"time"
+)
+
+// ManagedWebhooks configures the component that keeps webhook secrets.
+type ManagedWebhooks struct {
+	// RespectLegacyGlobalToken keeps the global token in use.
+	RespectLegacyGlobalToken bool `json:"respect_legacy_global_token"`
+	// AutoAcceptInvitation accepts invitations to managed repositories.
+	AutoAcceptInvitation bool `json:"auto_accept_invitation"`
+	// OrgRepoConfig maps an org or "org/repo" to its settings.
+	OrgRepoConfig map[string]ManagedWebhookInfo `json:"org_repo_config,omitempty"`
+}
+
+// ManagedWebhookInfo says when the token of an org or repository was made.
+type ManagedWebhookInfo struct {
+	// TokenCreatedAfter must not lie in the future.
+	TokenCreatedAfter time.Time `json:"token_created_after"`
+}
