@@ -38,8 +38,8 @@ func mergeObjects[T any](parent, child *T, merge func(parent, child T) T) *T {
 	return &merged
 }
 
-func mergeContexts(p, c ContextPolicy) ContextPolicy {
-	return ContextPolicy{Contexts: unionOrNil(p.Contexts, c.Contexts), Strict: childOr(p.Strict, c.Strict)}
+func mergeContexts(p, c StatusChecks) StatusChecks {
+	return StatusChecks{Contexts: unionOrNil(p.Contexts, c.Contexts), Strict: childOr(p.Strict, c.Strict)}
 }
 
 func mergeRestrictions(p, c Restrictions) Restrictions {
@@ -128,7 +128,7 @@ func (c *Config) BranchPolicy(org, repo, branch string, presubmits []Presubmit) 
 			return nil, fmt.Errorf("branch-protection of %s/%s: branch %s has protect: false, but required jobs need it", org, repo, branch)
 		}
 		if len(required) > 0 {
-			policy = policy.merge(Policy{RequiredStatusChecks: &ContextPolicy{Contexts: required}})
+			policy = policy.merge(Policy{RequiredStatusChecks: &StatusChecks{Contexts: required}})
 		}
 		if isTrue(bp.ProtectTestedRepos) {
 			protect := true

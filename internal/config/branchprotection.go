@@ -43,7 +43,7 @@ type Policy struct {
 	// Protect switches the protection.
 	Protect *bool `json:"protect,omitempty"`
 	// RequiredStatusChecks name the contexts that must succeed.
-	RequiredStatusChecks *ContextPolicy `json:"required_status_checks,omitempty"`
+	RequiredStatusChecks *StatusChecks `json:"required_status_checks,omitempty"`
 	// EnforceAdmins binds administrators as well.
 	EnforceAdmins *bool `json:"enforce_admins,omitempty"`
 	// Restrictions say who may push.
@@ -61,8 +61,8 @@ type Policy struct {
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// ContextPolicy names the contexts that must succeed.
-type ContextPolicy struct {
+// StatusChecks name the contexts that must succeed.
+type StatusChecks struct {
 	Contexts []string `json:"contexts,omitempty"`
 	// Strict asks for branches to be up to date.
 	Strict *bool `json:"strict,omitempty"`

@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// ContextPolicyFor is the policy of one branch, with every context that some
+// ContextPolicy is the policy of one branch, with every context that some
 // job or the branch protection brings, ready to judge contexts. Lists are sorted.
-type ContextPolicyFor struct {
+type ContextPolicy struct {
 	TideContextPolicy
 
 	optional []*regexp.Regexp
@@ -21,7 +21,7 @@ type ContextPolicyFor struct {
 // contexts the branch protection requires where from-branch-protection asks
 // for it, and classifies the presubmits of the repository (static and in-repo,
 // which the caller has). An error tells that the result contradicts itself.
-func (c *Config) ContextPolicy(org, repo, branch string, presubmits []Presubmit) (*ContextPolicyFor, error) {
+func (c *Config) ContextPolicy(org, repo, branch string, presubmits []Presubmit) (*ContextPolicy, error) {
 	merged := c.Tide.ContextOptions.merge(org, repo, branch)
 	var manualRequired bool
 	if isTrue(merged.FromBranchProtection) {
@@ -102,7 +102,7 @@ func mergeContextPolicy(parent, child TideContextPolicy) TideContextPolicy {
 }
 
 // build checks that the policy does not contradict itself.
-func (p TideContextPolicy) build() (*ContextPolicyFor, error) {
+func (p TideContextPolicy) build() (*ContextPolicy, error) {
 	var errs []error
 	clash := func(a, b []string, nameA, nameB string) {
 		if both := sets.New(a...).Intersection(sets.New(b...)); len(both) > 0 {
@@ -112,7 +112,7 @@ func (p TideContextPolicy) build() (*ContextPolicyFor, error) {
 	clash(p.RequiredContexts, p.OptionalContexts, "required", "optional")
 	clash(p.RequiredContexts, p.RequiredIfPresentContexts, "required", "required if present")
 	clash(p.OptionalContexts, p.RequiredIfPresentContexts, "optional", "required if present")
-	out := &ContextPolicyFor{TideContextPolicy: p}
+	out := &ContextPolicy{TideContextPolicy: p}
 	for _, expr := range p.OptionalRegexContexts {
 		re, err := regexp.Compile(expr)
 		if err != nil {
@@ -133,7 +133,7 @@ func (p TideContextPolicy) build() (*ContextPolicyFor, error) {
 }
 
 // IsOptional tells whether a context may fail without harm.
-func (p *ContextPolicyFor) IsOptional(context string) bool {
+func (p *ContextPolicy) IsOptional(context string) bool {
 	if slices.Contains(p.OptionalContexts, context) ||
 		slices.ContainsFunc(p.optional, func(re *regexp.Regexp) bool { return re.MatchString(context) }) {
 		return true
@@ -146,12 +146,12 @@ func (p *ContextPolicyFor) IsOptional(context string) bool {
 
 // MissingRequiredContexts returns the required contexts that are not among the
 // present ones, sorted.
-func (p *ContextPolicyFor) MissingRequiredContexts(present []string) []string {
+func (p *ContextPolicy) MissingRequiredContexts(present []string) []string {
 	return sets.List(sets.New(p.RequiredContexts...).Difference(sets.New(present...)))
 }
 
 // Overwrites tells whether Tide may set its own context although it is pending.
-func (p *ContextPolicyFor) Overwrites() bool { return isTrue(p.OverwritePendingContexts) }
+func (p *ContextPolicy) Overwrites() bool { return isTrue(p.OverwritePendingContexts) }
 
 func isTrue(b *bool) bool { return b != nil && *b }
 

@@ -12,6 +12,8 @@ type index struct {
 	buckets sets.Set[string]
 	// version identifies the content the snapshot was read from.
 	version string
+	// warnings are mistakes that do no harm.
+	warnings []Problem
 }
 
 // AllRepos returns the repositories of Tide queries and of jobs; never nil.
@@ -47,3 +49,7 @@ func static[J any](byRepo map[string][]J, identifier string) []J {
 	}
 	return jobs
 }
+
+// Warnings are mistakes that do no harm: fields that are deprecated or have no
+// effect, files that were skipped.
+func (c *Config) Warnings() []Problem { return c.index.warnings }

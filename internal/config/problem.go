@@ -1,4 +1,153 @@
 package config
 
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"prow/internal/config/yamldec"
+)
+
+// Problem is one mistake in the configuration, told so that its author finds
+// it: where it stands, what was found and what was expected.
+type Problem struct {
+	// File is the path of the file; for in-repo configuration, within the repository.
+	File string `json:"file,omitempty"`
+	// Line and Column count from 1; 0 is unknown.
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
+	// Job is the name of the job, where the mistake lies in one.
+	Job string `json:"job,omitempty"`
+	// Field is the path of the value, within the job or within the file.
+	Field string `json:"field,omitempty"`
+	// Message tells what was found and what was expected.
+	Message string `json:"message"`
+	// Kind tells mistakes of the file format from broken rules, which have none.
+	Kind yamldec.Kind `json:"kind,omitempty"`
+
+	// jobLine is the line the job starts at, from which Field is looked up.
+	jobLine int
+}
+
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File)
+		if p.Line > 0 {
+			fmt.Fprintf(&b, ":%d", p.Line)
+			if p.Column > 0 {
+				fmt.Fprintf(&b, ":%d", p.Column)
+			}
+		}
+		b.WriteString(": ")
+	}
+	if p.Job != "" {
+		b.WriteString("job " + p.Job + ": ")
+	}
+	if p.Field != "" {
+		b.WriteString(p.Field + ": ")
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// Errors are all problems of a load, ordered by place.
+type Errors []Problem
+
+// Error has one line for each problem, and a line that counts them if there
+// are several.
+func (e Errors) Error() string {
+	if len(e) == 1 {
+		return e[0].String()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d problems", len(e))
+	for _, p := range e {
+		b.WriteString("\n" + p.String())
+	}
+	return b.String()
+}
+
 // fieldReporter records that a field breaks a rule.
 type fieldReporter func(field, format string, args ...any)
+
+// problems collects from several goroutines.
+type problems struct {
+	mu   sync.Mutex
+	list []Problem
+}
+
+func (ps *problems) add(list ...Problem) {
+	if len(list) == 0 {
+		return
+	}
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.list = append(ps.list, list...)
+}
+
+// inFile returns a reporter for the sections of a file.
+func (ps *problems) inFile(file string) fieldReporter {
+	return func(field, format string, args ...any) {
+		ps.add(Problem{File: file, Field: field, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// sorted returns what was collected by place, with the line of every field.
+// read returns the content of a file, as it was when it was parsed.
+func (ps *problems) sorted(read func(file string) []byte) Errors {
+	list := slices.Clone(ps.list)
+	locate(list, read)
+	slices.SortStableFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Job, b.Job), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
+	return slices.CompactFunc(list, func(a, b Problem) bool { return a == b })
+}
+
+// locate finds the lines of fields by reading the files again. Remembering the
+// place of every value would cost far more than the mistakes are worth.
+func locate(list []Problem, read func(file string) []byte) {
+	roots := map[string]*yaml.Node{}
+	for i := range list {
+		p := &list[i]
+		if p.Line > 0 || p.File == "" || p.Field == "" && p.jobLine == 0 {
+			continue
+		}
+		root, known := roots[p.File]
+		if !known {
+			root, _ = yamldec.Parse(read(p.File), yamldec.Limits{})
+			roots[p.File] = root
+		}
+		if root == nil {
+			p.Line = p.jobLine
+			continue
+		}
+		at := root
+		if p.jobLine > 0 {
+			if at = yamldec.NodeAt(root, p.jobLine); at == nil {
+				p.Line = p.jobLine
+				continue
+			}
+		}
+		p.Line, p.Column = yamldec.Locate(at, p.Field)
+	}
+}
+
+// fromDecoder converts the problems of a decoded file; the second list holds
+// those that are harmless.
+func fromDecoder(file string, list []yamldec.Problem) (errs, warnings []Problem) {
+	for _, p := range list {
+		out := Problem{File: file, Line: p.Line, Column: p.Column, Field: p.Field, Message: p.Message, Kind: p.Kind}
+		if p.Kind == yamldec.DuplicateKey {
+			warnings = append(warnings, out)
+		} else {
+			errs = append(errs, out)
+		}
+	}
+	return errs, warnings
+}

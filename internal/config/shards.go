@@ -1,0 +1,115 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// mergeShard adds a shard of the main configuration. A shard may say
+// something about branch protection, Slack and two fields of Tide; what it
+// says must not be said elsewhere, except queries, which add up.
+func (c *ProwConfig) mergeShard(shard *ProwConfig, file string, report fieldReporter) {
+	if extra := shard.unshardable(); len(extra) > 0 {
+		report("", "found %s; a supplemental file may only set branch-protection, slack_reporter_configs, tide.merge_method and tide.queries",
+			strings.Join(extra, ", "))
+	}
+	c.BranchProtection.mergeShard(&shard.BranchProtection, report)
+	for i := range shard.Tide.Queries {
+		shard.Tide.Queries[i].source.file = file
+	}
+	c.Tide.Queries = append(c.Tide.Queries, shard.Tide.Queries...)
+	mergeKeys(&c.Tide.MergeType, shard.Tide.MergeType, "tide.merge_method", report)
+	mergeKeys(&c.SlackReporterConfigs, shard.SlackReporterConfigs, "slack_reporter_configs", report)
+}
+
+// unshardable returns the fields a shard sets although it must not.
+func (c ProwConfig) unshardable() []string {
+	c.BranchProtection, c.SlackReporterConfigs = BranchProtection{}, nil
+	c.Tide.MergeType, c.Tide.Queries = nil, nil
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var have, empty map[string]json.RawMessage
+	zero, err := json.Marshal(ProwConfig{})
+	if err == nil {
+		err = json.Unmarshal(zero, &empty)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &have)
+	}
+	if err != nil {
+		return []string{err.Error()}
+	}
+	maps.DeleteFunc(have, func(key string, value json.RawMessage) bool { return string(empty[key]) == string(value) })
+	out := slices.Sorted(maps.Keys(have))
+	for i, key := range out {
+		out[i] = fmt.Sprintf("%s: %.80s", key, have[key])
+	}
+	return out
+}
+
+func mergeKeys[T any](into *map[string]T, from map[string]T, field string, report fieldReporter) {
+	for _, key := range slices.Sorted(maps.Keys(from)) {
+		if _, dup := (*into)[key]; dup {
+			report(field+"."+key, "%s is set in another file as well", key)
+			continue
+		}
+		if *into == nil {
+			*into = map[string]T{}
+		}
+		(*into)[key] = from[key]
+	}
+}
+
+func (bp *BranchProtection) mergeShard(shard *BranchProtection, report fieldReporter) {
+	const field = "branch-protection"
+	mergeOnce(&bp.ProtectTestedRepos, shard.ProtectTestedRepos, field+".protect-tested-repos", report)
+	mergeOnce(&bp.AllowDisabledPolicies, shard.AllowDisabledPolicies, field+".allow_disabled_policies", report)
+	mergeOnce(&bp.AllowDisabledJobPolicies, shard.AllowDisabledJobPolicies, field+".allow_disabled_job_policies", report)
+	mergeOnce(&bp.ProtectReposWithOptionalJobs, shard.ProtectReposWithOptionalJobs, field+".protect_repos_with_optional_jobs", report)
+	mergePolicy(&bp.Policy, shard.Policy, field, report)
+	mergeNodes(&bp.Orgs, shard.Orgs, field+".orgs", func(into *BranchProtectionOrg, from BranchProtectionOrg, field string) {
+		mergePolicy(&into.Policy, from.Policy, field, report)
+		mergeNodes(&into.Repos, from.Repos, field+".repos", func(into *BranchProtectionRepo, from BranchProtectionRepo, field string) {
+			mergePolicy(&into.Policy, from.Policy, field, report)
+			mergeNodes(&into.Branches, from.Branches, field+".branches", func(into *BranchProtectionBranch, from BranchProtectionBranch, field string) {
+				mergePolicy(&into.Policy, from.Policy, field, report)
+			})
+		})
+	})
+}
+
+func mergeOnce[T any](into **T, from *T, field string, report fieldReporter) {
+	switch {
+	case from == nil:
+	case *into != nil:
+		report(field, "set in another file as well")
+	default:
+		*into = from
+	}
+}
+
+func mergePolicy(into *Policy, from Policy, field string, report fieldReporter) {
+	switch {
+	case !from.defined():
+	case into.defined():
+		report(field, "the policy is set in another file as well")
+	default:
+		*into = from
+	}
+}
+
+func mergeNodes[T any](into *map[string]T, from map[string]T, field string, merge func(into *T, from T, field string)) {
+	for _, key := range slices.Sorted(maps.Keys(from)) {
+		if *into == nil {
+			*into = map[string]T{}
+		}
+		node := (*into)[key]
+		merge(&node, from[key], field+"."+key)
+		(*into)[key] = node
+	}
+}
