@@ -128,7 +128,9 @@ func TestDecorationValidate(t *testing.T) {
 		"a bucket that is no URL":              {func(d *DecorationConfig) { d.GCSConfiguration.Bucket = "://bucket" }, `bucket "://bucket"`},
 		"a media type that does not parse":     {func(d *DecorationConfig) { d.GCSConfiguration.MediaTypes = map[string]string{"log": "text/"} }, `"text/" for extension "log"`},
 		"an unknown strategy":                  {func(d *DecorationConfig) { d.GCSConfiguration.PathStrategy = "odd" }, `path_strategy is "odd"`},
-		"legacy without a default repository":  {func(d *DecorationConfig) { d.GCSConfiguration.PathStrategy, d.GCSConfiguration.DefaultOrg = "legacy", "o" }, "needs both"},
+		"legacy without a default repository": {func(d *DecorationConfig) {
+			d.GCSConfiguration.PathStrategy, d.GCSConfiguration.DefaultOrg = "legacy", "o"
+		}, "needs both"},
 		"single with a default repository": {func(d *DecorationConfig) {
 			d.GCSConfiguration.PathStrategy, d.GCSConfiguration.DefaultOrg, d.GCSConfiguration.DefaultRepo = "single", "o", "r"
 		}, ""},
@@ -149,7 +151,7 @@ func TestDecorationValidate(t *testing.T) {
 
 func TestParseStoragePath(t *testing.T) {
 	for in, want := range map[string]StoragePath{
-		"prow-artifacts":                          {"gs", "prow-artifacts", ""},
+		"prow-artifacts": {"gs", "prow-artifacts", ""},
 		"gs://my-floppy-backup/a://doom2.wad.006": {"gs", "my-floppy-backup", "/a://doom2.wad.006"},
 		"s3://x":              {"s3", "x", ""},
 		"s3://x/dir/":         {"s3", "x", "/dir/"},

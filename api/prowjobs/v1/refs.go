@@ -82,3 +82,20 @@ func (r Refs) OrgRepoString() string {
 	}
 	return r.Org + "/" + r.Repo
 }
+
+// ClonePath is the directory of the repository below the root of a Go
+// workspace: by its alias, else by its link without the scheme, else by its
+// place on GitHub.
+func (r Refs) ClonePath(root string) string {
+	place := r.PathAlias
+	if place == "" {
+		place = r.RepoLink
+		if _, rest, found := strings.Cut(place, "://"); found {
+			place = rest
+		}
+	}
+	if place == "" {
+		place = "github.com/" + r.Org + "/" + r.Repo
+	}
+	return root + "/src/" + place
+}

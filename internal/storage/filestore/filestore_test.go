@@ -1,0 +1,120 @@
+package filestore
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"prow/internal/storage"
+	"prow/internal/storage/storagetest"
+)
+
+func TestConformance(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Bucket {
+		b, err := Open(filepath.Join(t.TempDir(), "made", "on", "demand"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
+}
+
+func open(t *testing.T) (*Bucket, string) {
+	t.Helper()
+	dir := t.TempDir()
+	b, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b, dir
+}
+
+func TestPlainObjectsArePlainFiles(t *testing.T) {
+	b, dir := open(t)
+	if err := b.Put(t.Context(), "a/log.txt", strings.NewReader("x"), storage.PutOptions{ContentType: "text/plain; charset=utf-8"}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "a"))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("only the file itself is expected, got %v, %v", entries, err)
+	}
+}
+
+func TestLinksDoNotLeadOut(t *testing.T) {
+	b, dir := open(t)
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range map[string]string{"dir": outside, "file": filepath.Join(outside, "secret"), "up": "../../.."} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"dir/secret", "file", "up/etc/passwd"} {
+		if r, err := b.Get(t.Context(), key, 0, -1); err == nil {
+			_ = r.Close()
+			t.Errorf("Get %s leads out of the directory", key)
+		}
+	}
+	if err := b.Put(t.Context(), "dir/new", strings.NewReader("x"), storage.PutOptions{}); err == nil {
+		t.Error("Put wrote outside of the directory")
+	}
+	if _, err := os.Stat(filepath.Join(outside, "new")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("outside: %v", err)
+	}
+	page, err := b.List(t.Context(), storage.ListOptions{})
+	if err != nil || len(page.Items) != 0 {
+		t.Errorf("links are no objects: %v, %v", page, err)
+	}
+}
+
+func TestSpecialFilesAreNoObjects(t *testing.T) {
+	b, dir := open(t)
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	if _, err := b.Get(t.Context(), "fifo", 0, -1); !errors.Is(err, storage.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHiddenNamesAreReserved(t *testing.T) {
+	b, _ := open(t)
+	for _, key := range []string{".attrs.x", ".tmp.x", "a/.tmp.x/b"} {
+		if err := b.Put(t.Context(), key, strings.NewReader("x"), storage.PutOptions{}); err == nil {
+			t.Errorf("%s must be refused", key)
+		}
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	b, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Put(t.Context(), "x", strings.NewReader("old"), storage.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	err = b.Put(t.Context(), "x", strings.NewReader(strings.Repeat("x", 1<<20)), storage.PutOptions{})
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "writing x") {
+		t.Errorf("got %v", err)
+	}
+	if got, err := storage.ReadAll(t.Context(), b, "x", 10); err != nil || string(got) != "old" {
+		t.Errorf("the old object must survive: %q, %v", got, err)
+	}
+	if err := b.Put(t.Context(), "y", strings.NewReader(strings.Repeat("x", 1<<15)), storage.PutOptions{}); err != nil {
+		t.Errorf("the room must be free again: %v", err)
+	}
+}
