@@ -54,12 +54,18 @@ func (s *Store) AddDelivery(ctx context.Context, d Delivery) (added bool, err er
 }
 
 // BeginDelivery counts an attempt before it is made, so that one that kills the
-// process is known by its count.
-func (s *Store) BeginDelivery(ctx context.Context, id string) error {
-	return s.commit(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?`, id)
+// process is known by its count. begun is false where the delivery has ended.
+func (s *Store) BeginDelivery(ctx context.Context, id string) (begun bool, err error) {
+	err = s.commit(ctx, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`UPDATE deliveries SET attempts = attempts + 1 WHERE id = ? AND state = ?`, id, DeliveryNew)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		begun = n == 1
 		return err
 	})
+	return begun && err == nil, err
 }
 
 // AddOutcome records the end of a handler of a delivery, so that it is not run again.
@@ -99,10 +105,14 @@ func (s *Store) Outcomes(ctx context.Context, id string) (map[string]Outcome, er
 	return out, rows.Err()
 }
 
-// NewDeliveries lists deliveries that are not done, oldest first: at most limit,
-// received at or after since.
-func (s *Store) NewDeliveries(ctx context.Context, since time.Time, limit int) ([]Delivery, error) {
-	return s.deliveries(ctx, `SELECT id, event, received, payload, attempts, state FROM deliveries WHERE state = ? AND received >= ? ORDER BY received, id LIMIT ?`, DeliveryNew, millis(since), limit)
+// NewDeliveries lists deliveries that are not done, oldest first: at most limit
+// of those that come after the given one; the zero Delivery comes before all.
+func (s *Store) NewDeliveries(ctx context.Context, after Delivery, limit int) ([]Delivery, error) {
+	from := int64(0)
+	if !after.Received.IsZero() {
+		from = millis(after.Received)
+	}
+	return s.deliveries(ctx, `SELECT id, event, received, payload, attempts, state FROM deliveries WHERE state = ? AND (received, id) > (?, ?) ORDER BY received, id LIMIT ?`, DeliveryNew, from, after.ID, limit)
 }
 
 // GetDelivery reads a delivery; found is false where there is none.

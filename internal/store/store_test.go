@@ -51,14 +51,21 @@ func TestTheLifeOfADelivery(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(s.BeginDelivery(ctx, "d0"))
+	begin := func(id string, want bool) {
+		t.Helper()
+		if begun, err := s.BeginDelivery(ctx, id); begun != want || err != nil {
+			t.Fatalf("%s begun %v, %v", id, begun, err)
+		}
+	}
+	begin("d0", true)
 	must(s.AddOutcome(ctx, "d0", Outcome{Handler: "lgtm/comment", Finished: received, Error: "boom"}))
-	must(s.BeginDelivery(ctx, "d1"))
+	begin("d1", true)
 	must(s.EndDelivery(ctx, "d1", DeliveryDone))
+	begin("d1", false)
 	must(s.Close())
 
 	s = open(t, path)
-	left, err := s.NewDeliveries(ctx, time.Time{}, 10)
+	left, err := s.NewDeliveries(ctx, Delivery{}, 10)
 	must(err)
 	if len(left) != 2 || left[0].ID != "d0" || left[0].Attempts != 1 || left[1].ID != "d2" || string(left[1].Payload) != "2" || !left[1].Received.Equal(received.Add(2*time.Minute)) {
 		t.Errorf("after a restart there are %+v", left)
@@ -91,7 +98,7 @@ func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 func TestAClosedStoreRefusesWrites(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "store.db"))
 	_ = s.Close()
-	if err := s.BeginDelivery(t.Context(), "x"); !errors.Is(err, ErrClosed) {
+	if _, err := s.BeginDelivery(t.Context(), "x"); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }

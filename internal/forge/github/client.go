@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gogithub "github.com/google/go-github/v75/github"
@@ -63,9 +64,14 @@ type Client struct {
 	agent   string
 	dryRun  bool
 	log     *slog.Logger
+	bot     *botCache
+	used    atomic.Bool
+}
 
-	botOnce sync.Mutex
-	bot     *User
+// botCache holds the client's own account once it has been asked for.
+type botCache struct {
+	mu   sync.Mutex
+	user *User
 }
 
 // NewClient checks the options and builds a client; it sends nothing.
@@ -111,25 +117,38 @@ func NewClient(o ClientOptions) (*Client, error) {
 	rest.UserAgent = o.UserAgent
 	// The retry transport knows the forge's limits; a second opinion would fail calls it means to wait for.
 	rest.DisableRateLimitCheck = true
-	return &Client{rest: rest, http: hc, graphql: o.GraphQLEndpoint, agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger}, nil
+	return &Client{rest: rest, http: hc, graphql: o.GraphQLEndpoint, agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{}}, nil
 }
+
+// For derives a client for a part of the component, such as a plugin: it is named
+// in the User-Agent, and knows by itself whether it was used.
+func (c *Client) For(part string) *Client {
+	component, version, _ := strings.Cut(c.agent, "/")
+	d := &Client{http: c.http, graphql: c.graphql, agent: component + "." + part + "/" + version, dryRun: c.dryRun, log: c.log, bot: c.bot}
+	d.rest = gogithub.NewClient(c.http)
+	d.rest.BaseURL, d.rest.UserAgent, d.rest.DisableRateLimitCheck = c.rest.BaseURL, d.agent, true
+	return d
+}
+
+// Used tells whether a request was made through this very client.
+func (c *Client) Used() bool { return c.used.Load() }
 
 // DryRun tells whether the client keeps changes to itself.
 func (c *Client) DryRun() bool { return c.dryRun }
 
 // BotUser is the account under which the client acts, asked for once.
 func (c *Client) BotUser(ctx context.Context) (*User, error) {
-	c.botOnce.Lock()
-	defer c.botOnce.Unlock()
-	if c.bot != nil {
-		return c.bot, nil
+	c.bot.mu.Lock()
+	defer c.bot.mu.Unlock()
+	if c.bot.user != nil {
+		return c.bot.user, nil
 	}
 	var u User
 	if err := c.get(ctx, "user", &u); err != nil {
 		return nil, fmt.Errorf("who am I: %w", err)
 	}
-	c.bot = &u
-	return c.bot, nil
+	c.bot.user = &u
+	return &u, nil
 }
 
 // BotUserChecker returns a test for "is this login the bot"; logins are
@@ -177,6 +196,7 @@ func (c *Client) change(ctx context.Context, method, path string, body, out any)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body, out any) (*gogithub.Response, error) {
+	c.used.Store(true)
 	req, err := c.rest.NewRequest(method, path, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
@@ -276,6 +296,7 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 // the forge answers with data and errors, out holds what came and the error
 // tells the rest.
 func (c *Client) Query(ctx context.Context, org, query string, variables map[string]any, out any) error {
+	c.used.Store(true)
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return fmt.Errorf("GraphQL query: %w", err)

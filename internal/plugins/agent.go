@@ -1,0 +1,45 @@
+package plugins
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"prow/internal/config"
+	"prow/internal/forge/github"
+	"prow/internal/owners"
+	"prow/internal/plugins/pluginconfig"
+)
+
+// Agent is what a handler gets: clients, and both configurations as they were
+// when the event was dispatched.
+type Agent struct {
+	// GitHub calls the forge. Plugins declare the methods they use as interfaces
+	// of their own and take those from here.
+	GitHub *github.Client
+	// ProwJobs reads and writes ProwJobs in Config.ProwJobNamespace.
+	ProwJobs client.Client
+	// Owners answers who owns what.
+	Owners *owners.Client
+	// Jobs answers which jobs a repository has, in-repository ones included.
+	Jobs JobSource
+	// Config and Plugins are the configurations.
+	Config  *config.Config
+	Plugins *pluginconfig.Configuration
+	// Delivery is the id of the webhook delivery that is handled.
+	Delivery string
+	Now      func() time.Time
+	// Log carries the fields of the event and the name of the plugin.
+	Log *slog.Logger
+}
+
+// names is the namespace of names made from deliveries.
+var names = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://prow.k8s.io/delivery"))
+
+// NameFor makes the name of an object that the handled delivery causes, the same
+// one whenever the delivery is handled, so that it is created once.
+func (a *Agent) NameFor(what string) string {
+	return uuid.NewSHA1(names, []byte(a.Delivery+"\x00"+what)).String()
+}
