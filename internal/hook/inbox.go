@@ -23,6 +23,9 @@ const (
 	keep = 7 * 24 * time.Hour
 	// pruneEvery is how often older ones are forgotten.
 	pruneEvery = time.Hour
+	// rescanEvery is how often the store is asked for deliveries that could not be
+	// begun, because the disk was full, say.
+	rescanEvery = time.Minute
 )
 
 // deliveryStore is what the inbox needs of the store.
@@ -117,6 +120,8 @@ func (i *inbox) run(ctx context.Context, grace time.Duration) error {
 	}
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
+	again := time.NewTicker(rescanEvery)
+	defer again.Stop()
 	i.askRescan()
 loop:
 	for {
@@ -126,6 +131,8 @@ loop:
 		case d := <-i.queue:
 			begin(d)
 		case <-i.rescan:
+			i.scan(ctx, begin)
+		case <-again.C:
 			i.scan(ctx, begin)
 		case <-prune.C:
 			if _, err := i.store.PruneDeliveries(ctx, i.now().Add(-keep)); err != nil {
