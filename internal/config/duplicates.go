@@ -57,12 +57,12 @@ func checkPeriodicNames(jobs []Periodic, ps *problems) {
 // place tells a person where a job stands.
 func place(b *JobBase) string {
 	switch {
-	case b.SourcePath == "":
+	case b.file() == "":
 		return "in-repo"
 	case b.SourceLine == 0:
-		return b.SourcePath
+		return b.file()
 	}
-	return fmt.Sprintf("%s:%d", b.SourcePath, b.SourceLine)
+	return fmt.Sprintf("%s:%d", b.file(), b.SourceLine)
 }
 
 // checkJobSets checks what only the jobs of all files together can break.

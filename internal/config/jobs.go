@@ -44,17 +44,26 @@ type JobBase struct {
 	// JobQueueName names a pool of plank.job_queue_capacities.
 	JobQueueName string `json:"job_queue_name,omitempty"`
 
-	// SourcePath is the file the job was read from; empty for in-repo jobs
-	// that were read elsewhere.
+	// SourcePath is the file the job was read from; empty for in-repo jobs.
 	SourcePath string `json:"-"`
 	// SourceLine is the line the job starts at, from 1; 0 where unknown.
 	SourceLine int `json:"-"`
+	// inRepoPath is the file of an in-repo job within its repository.
+	inRepoPath string
 
 	UtilityConfig
 }
 
 // SetPosition is called by the decoder with the place the job starts at.
 func (b *JobBase) SetPosition(line, _ int) { b.SourceLine = line }
+
+// file is where the job stands.
+func (b *JobBase) file() string {
+	if b.SourcePath != "" {
+		return b.SourcePath
+	}
+	return b.inRepoPath
+}
 
 // UtilityConfig says how the pod utilities treat a job.
 type UtilityConfig struct {

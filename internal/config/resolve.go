@@ -55,7 +55,7 @@ func (p *jobProblems) report(field, format string, args ...any) {
 
 func problemOf(job *JobBase, field, format string, args ...any) Problem {
 	return Problem{
-		File: job.SourcePath, Job: job.Name, Field: field, jobLine: job.SourceLine,
+		File: job.file(), Job: job.Name, Field: field, jobLine: job.SourceLine,
 		Message: fmt.Sprintf(format, args...),
 	}
 }

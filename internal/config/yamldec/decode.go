@@ -1,6 +1,7 @@
 package yamldec
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -47,6 +48,9 @@ type Options struct {
 	// Strict makes unknown fields problems.
 	Strict bool
 	Limits Limits
+	// Spent, if set, is increased by the estimate of the memory that was used,
+	// so that several files can share a budget.
+	Spent *int64
 }
 
 // Kind tells problems apart.
@@ -111,6 +115,9 @@ func (d *Decoder) Decode(data []byte, into any, opts Options) []Problem {
 	}
 	r := &run{Decoder: d, strict: opts.Strict, limits: opts.Limits.withDefaults()}
 	r.decode(root, reflect.ValueOf(into).Elem())
+	if opts.Spent != nil {
+		*opts.Spent += r.memory
+	}
 	return r.problems
 }
 
@@ -119,6 +126,11 @@ func Parse(data []byte, limits Limits) (root *yaml.Node, problem *Problem) {
 	limits = limits.withDefaults()
 	if len(data) > limits.Bytes {
 		return nil, &Problem{Kind: Syntax, Message: fmt.Sprintf("the file has %d bytes, expected at most %d", len(data), limits.Bytes)}
+	}
+	// Every value but the first follows one of these; a file that has too many
+	// is refused before its values take a hundred times its size.
+	if n := countAny(data, ",:[{-?\n"); n > limits.Nodes {
+		return nil, &Problem{Kind: Syntax, Message: fmt.Sprintf("the file may have %d values, expected at most %d", n, limits.Nodes)}
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -133,6 +145,14 @@ func Parse(data []byte, limits Limits) (root *yaml.Node, problem *Problem) {
 		return nil, nil
 	}
 	return doc.Content[0], nil
+}
+
+func countAny(data []byte, chars string) int {
+	n := 0
+	for i := range len(chars) {
+		n += bytes.Count(data, []byte{chars[i]})
+	}
+	return n
 }
 
 var lineInError = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
