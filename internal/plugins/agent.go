@@ -4,13 +4,13 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/owners"
 	"prow/internal/plugins/pluginconfig"
+	"prow/internal/prowjob"
 )
 
 // Agent is what a handler gets: clients, and both configurations as they were
@@ -35,11 +35,8 @@ type Agent struct {
 	Log *slog.Logger
 }
 
-// names is the namespace of names made from deliveries.
-var names = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://prow.k8s.io/delivery"))
-
 // NameFor makes the name of an object that the handled delivery causes, the same
 // one whenever the delivery is handled, so that it is created once.
 func (a *Agent) NameFor(what string) string {
-	return uuid.NewSHA1(names, []byte(a.Delivery+"\x00"+what)).String()
+	return prowjob.StableName("delivery", a.Delivery, what)
 }

@@ -163,3 +163,8 @@ func LogAttrs(pj *v1.ProwJob) []slog.Attr {
 	}
 	return attrs
 }
+
+// Logger is a logger with the fields of a job.
+func Logger(log *slog.Logger, pj *v1.ProwJob) *slog.Logger {
+	return slog.New(log.Handler().WithAttrs(LogAttrs(pj)))
+}

@@ -103,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if !r.enabled(job) || job.Status.PrevReportStates[name] == job.Status.State || !r.Reporter.ShouldReport(ctx, job) {
 		return reconcile.Result{}, nil
 	}
-	log := r.Log.With(prowjob.LogFields(job)...).With("reporter", name)
+	log := prowjob.Logger(r.Log, job).With("reporter", name)
 	reported, again, err := r.Reporter.Report(ctx, job.DeepCopy())
 	if err != nil {
 		r.Metrics.results.WithLabelValues(name, "ERROR").Inc()

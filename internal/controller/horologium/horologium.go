@@ -5,22 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/robfig/cron/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/prowjob"
 )
-
-// runNames is the namespace of the names of periodic runs.
-var runNames = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://prow.k8s.io/periodic"))
 
 // Horologium starts periodics.
 type Horologium struct {
@@ -49,7 +43,11 @@ func (h *Horologium) Tick(ctx context.Context) error {
 	if err := h.Jobs.List(ctx, &list, client.InNamespace(cfg.ProwJobNamespace), client.MatchingLabels{prowv1.TypeLabel: string(prowv1.PeriodicJob)}); err != nil {
 		return fmt.Errorf("list periodic ProwJobs: %w", err)
 	}
-	newest := prowjob.LatestPerJob(list.Items, prowv1.PeriodicJob)
+	jobs := make([]*prowv1.ProwJob, len(list.Items))
+	for i := range list.Items {
+		jobs[i] = &list.Items[i]
+	}
+	newest := prowjob.LatestPerJob(jobs, prowv1.PeriodicJob)
 	now := h.Now()
 	seen := make(map[string]sighting, len(cfg.Periodics))
 	var errs []error
@@ -89,18 +87,9 @@ func (h *Horologium) sight(p *config.Periodic, now time.Time) (sighting, error) 
 }
 
 func (h *Horologium) start(ctx context.Context, cfg *config.Config, p *config.Periodic, next *run) error {
-	labels := map[string]string{}
-	for k, v := range p.Labels {
-		labels[k] = v
-	}
-	if next.attempt > 0 {
-		labels[prowv1.RerunAttemptLabel] = strconv.Itoa(next.attempt)
-	}
-	job := prowjob.New(prowjob.PeriodicSpec(p), labels, p.Annotations, prowjob.RequireScheduling(cfg.Scheduler.Enabled))
-	job.Name = uuid.NewSHA1(runNames, []byte(p.Name+"\x00"+next.slot)).String()
-	job.Namespace = cfg.ProwJobNamespace
-	job.Status.StartTime = metav1.NewTime(h.Now())
-	log := h.Log.With(prowjob.LogFields(job)...).With("slot", next.slot)
+	job := prowjob.NewPeriodic(p, next.attempt, prowjob.InNamespace(cfg.ProwJobNamespace), prowjob.WithClock(h.Now),
+		prowjob.RequireScheduling(cfg.Scheduler.Enabled), prowjob.WithName(prowjob.StableName("periodic", p.Name, next.slot)))
+	log := prowjob.Logger(h.Log, job).With("slot", next.slot)
 	if h.DryRun {
 		log.InfoContext(ctx, "dry-run: the periodic is due and not started")
 		return nil

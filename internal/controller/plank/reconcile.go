@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,7 +124,7 @@ func (r *Reconciler) reconcile(ctx context.Context, job *prowv1.ProwJob) (reconc
 			return reconcile.Result{}, err
 		}
 		if !ok {
-			r.Log.DebugContext(ctx, "job waits", append(prowjob.LogFields(job), "reason", CodeWaiting, "why", why)...)
+			prowjob.Logger(r.Log, job).DebugContext(ctx, "job waits", "reason", CodeWaiting, "why", why)
 			return reconcile.Result{RequeueAfter: limitRetry}, nil
 		}
 	}
@@ -260,10 +262,16 @@ func (r *Reconciler) removePod(ctx context.Context, pods client.Client, pod *cor
 // apiRefusal is the answer of an API server that will not change by asking again.
 func apiRefusal(err error) error {
 	var status apierrors.APIStatus
-	if errors.As(err, &status) && status.Status().Code >= 400 && status.Status().Code < 500 && !apierrors.IsTooManyRequests(err) {
+	if errors.As(err, &status) && status.Status().Code >= 400 && status.Status().Code < 500 && !mayRetry(err) {
 		return err
 	}
 	return nil
+}
+
+// mayRetry tells of refusals that pass: too many requests, expired credentials,
+// and a pod of this name that the cache does not show yet, which is adopted.
+func mayRetry(err error) bool {
+	return apierrors.IsTooManyRequests(err) || apierrors.IsUnauthorized(err) || apierrors.IsAlreadyExists(err)
 }
 
 func (r *Reconciler) setURL(ctx context.Context, job *prowv1.ProwJob) {
@@ -272,7 +280,7 @@ func (r *Reconciler) setURL(ctx context.Context, job *prowv1.ProwJob) {
 	}
 	url, err := r.JobURL(job)
 	if err != nil {
-		r.Log.WarnContext(ctx, "the job has no URL", append(prowjob.LogFields(job), "error", err)...)
+		prowjob.Logger(r.Log, job).WarnContext(ctx, "the job has no URL", "error", err)
 	}
 	job.Status.URL = url
 }
@@ -307,14 +315,11 @@ func (r *Reconciler) abortSuperseded(ctx context.Context, job *prowv1.ProwJob, a
 			same = append(same, &active[i])
 		}
 	}
-	for _, old := range prowjob.Superseded(same) {
+	// One order for all workers: jobs that started in the same second must not abort each other.
+	slices.SortFunc(same, func(a, b *prowv1.ProwJob) int { return strings.Compare(a.Name, b.Name) })
+	for _, old := range prowjob.Duplicates(same) {
 		after := old.DeepCopy()
-		after.Status.State = prowv1.AbortedState
-		if after.Status.PrevReportStates == nil {
-			after.Status.PrevReportStates = map[string]prowv1.ProwJobState{}
-		}
-		// The newer run owns the status context: the reporter is to stay silent about this one.
-		after.Status.PrevReportStates[prowv1.GitHubReporterName] = prowv1.AbortedState
+		prowjob.Supersede(after)
 		if err := r.patch(ctx, old, after, CodeDuplicateAborted); err != nil {
 			return false, err
 		}
@@ -331,7 +336,7 @@ func (r *Reconciler) patch(ctx context.Context, before, after *prowv1.ProwJob, c
 	if before.Status.State == after.Status.State && before.Complete() == after.Complete() && before.Status.PodRevivalCount == after.Status.PodRevivalCount && before.Status.BuildID == after.Status.BuildID {
 		return nil
 	}
-	r.Log.InfoContext(ctx, "job changed", append(prowjob.LogFields(after), "from", before.Status.State, "to", after.Status.State, "reason", code, "description", after.Status.Description)...)
+	prowjob.Logger(r.Log, after).InfoContext(ctx, "job changed", "from", before.Status.State, "to", after.Status.State, "reason", code, "description", after.Status.Description)
 	key, want := client.ObjectKeyFromObject(after), after.Status
 	return eventually(ctx, jobSeenLimit, "job "+key.String()+" to be seen", func(ctx context.Context) (bool, error) {
 		var seen prowv1.ProwJob

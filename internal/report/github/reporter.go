@@ -67,7 +67,7 @@ func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.P
 	cfg := r.Config().GitHubReporter
 	if err := r.status(ctx, job, cfg.JobTypesToReport); err != nil {
 		if slices.ContainsFunc(goneTexts, func(text string) bool { return strings.Contains(err.Error(), text) }) {
-			r.Log.InfoContext(ctx, "the commit takes no status any more", append(prowjob.LogFields(job), "error", err)...)
+			prowjob.Logger(r.Log, job).InfoContext(ctx, "the commit takes no status any more", "error", err)
 			return []*prowv1.ProwJob{job}, 0, nil
 		}
 		return nil, 0, fmt.Errorf("set the status: %w", err)
@@ -159,7 +159,7 @@ func (r *Reporter) extra(ctx context.Context, job *prowv1.ProwJob) string {
 	}
 	var b bytes.Buffer
 	if err := t.Execute(&b, job); err != nil {
-		r.Log.ErrorContext(ctx, "the report template fails", append(prowjob.LogFields(job), "error", err)...)
+		prowjob.Logger(r.Log, job).ErrorContext(ctx, "the report template fails", "error", err)
 		return ""
 	}
 	return b.String()
