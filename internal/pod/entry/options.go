@@ -1,7 +1,9 @@
 package entry
 
 import (
+	"cmp"
 	"errors"
+	"flag"
 	"time"
 
 	"prow/internal/pod/wrapper"
@@ -48,3 +50,25 @@ func (o *Options) Validate() error {
 	}
 	return o.Options.Validate()
 }
+
+// Bind adds the flags.
+func (o *Options) Bind(fs *flag.FlagSet) {
+	fs.DurationVar(&o.Timeout, "timeout", DefaultTimeout, "how long the process may run")
+	fs.DurationVar(&o.GracePeriod, "grace-period", DefaultGracePeriod, "time from interrupt to kill")
+	fs.StringVar(&o.ArtifactDir, "artifact-dir", "", "directory to make for artifacts")
+	fs.BoolVar(&o.PropagateErrorCode, "propagate-error-code", false, "keep the exit code of a process that was stopped")
+	fs.BoolVar(&o.CopyModeOnly, "copy-mode-only", false, "copy this executable and do nothing else")
+	fs.StringVar(&o.CopyDst, "copy-destination", DefaultCopyDst, "where to copy this executable")
+	fs.StringVar(&o.ProcessLog, "process-log", "", "file for the output of the process")
+	fs.StringVar(&o.MarkerFile, "marker-file", "", "file for the exit code of the process")
+	fs.StringVar(&o.MetadataFile, "metadata-file", "", "file in which the process may leave metadata")
+}
+
+// SetArgs takes the positional arguments, which are the process to wrap.
+func (o *Options) SetArgs(args []string) error {
+	o.Args = args
+	return nil
+}
+
+// Destination is where to copy the executable.
+func (o *Options) Destination() string { return cmp.Or(o.CopyDst, DefaultCopyDst) }
