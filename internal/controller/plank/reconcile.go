@@ -55,8 +55,10 @@ type Reconciler struct {
 	JobURL func(*prowv1.ProwJob) (string, error)
 	// Version is put on pods.
 	Version string
-	Now     func() time.Time
-	Log     *slog.Logger
+	// DryRun tells that the clients change nothing, so that no change is waited for.
+	DryRun bool
+	Now    func() time.Time
+	Log    *slog.Logger
 
 	locks sync.Map
 }
@@ -207,7 +209,7 @@ func (r *Reconciler) startPod(ctx context.Context, pods client.Client, job *prow
 		return fmt.Errorf("create pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	key := client.ObjectKeyFromObject(pod)
-	return eventually(ctx, podSeenLimit, "pod "+key.String()+" to be seen", func(ctx context.Context) (bool, error) {
+	return r.eventually(ctx, podSeenLimit, "pod "+key.String()+" to be seen", func(ctx context.Context) (bool, error) {
 		err := pods.Get(ctx, key, &corev1.Pod{})
 		return err == nil, client.IgnoreNotFound(err)
 	})
@@ -338,7 +340,7 @@ func (r *Reconciler) patch(ctx context.Context, before, after *prowv1.ProwJob, c
 	}
 	prowjob.Logger(r.Log, after).InfoContext(ctx, "job changed", "from", before.Status.State, "to", after.Status.State, "reason", code, "description", after.Status.Description)
 	key, want := client.ObjectKeyFromObject(after), after.Status
-	return eventually(ctx, jobSeenLimit, "job "+key.String()+" to be seen", func(ctx context.Context) (bool, error) {
+	return r.eventually(ctx, jobSeenLimit, "job "+key.String()+" to be seen", func(ctx context.Context) (bool, error) {
 		var seen prowv1.ProwJob
 		if err := r.Jobs.Get(ctx, key, &seen); err != nil {
 			return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
@@ -347,7 +349,10 @@ func (r *Reconciler) patch(ctx context.Context, before, after *prowv1.ProwJob, c
 	})
 }
 
-func eventually(ctx context.Context, limit time.Duration, what string, ok func(context.Context) (bool, error)) error {
+func (r *Reconciler) eventually(ctx context.Context, limit time.Duration, what string, ok func(context.Context) (bool, error)) error {
+	if r.DryRun {
+		return nil
+	}
 	if err := wait.PollUntilContextTimeout(ctx, seenPoll, limit, true, ok); err != nil {
 		return fmt.Errorf("wait for %s: %w", what, err)
 	}

@@ -82,12 +82,13 @@ func (r *Reconciler) AddToManager(ctx context.Context, mgr ctrl.Manager, build m
 }
 
 // NewBuildClusters makes a cluster with a cache of pods for each configuration.
-func NewBuildClusters(mgr ctrl.Manager, clusters kube.Clusters, podNamespace string) (map[string]cluster.Cluster, error) {
+func NewBuildClusters(mgr ctrl.Manager, clusters kube.Clusters, podNamespace string, dryRun bool) (map[string]cluster.Cluster, error) {
 	out := map[string]cluster.Cluster{}
 	for alias, config := range clusters.Build() {
 		c, err := cluster.New(config, func(o *cluster.Options) {
 			o.Scheme = mgr.GetScheme()
 			o.Cache.DefaultNamespaces = map[string]cache.Config{podNamespace: {}}
+			o.Client.DryRun = &dryRun
 		})
 		if err != nil {
 			return nil, fmt.Errorf("build cluster %q: %w", alias, err)
