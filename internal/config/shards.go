@@ -1,8 +1,6 @@
 package config
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -29,27 +27,7 @@ func (c *ProwConfig) mergeShard(shard *ProwConfig, file string, report fieldRepo
 func (c ProwConfig) unshardable() []string {
 	c.BranchProtection, c.SlackReporterConfigs = BranchProtection{}, nil
 	c.Tide.MergeType, c.Tide.Queries = nil, nil
-	raw, err := json.Marshal(c)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	var have, empty map[string]json.RawMessage
-	zero, err := json.Marshal(ProwConfig{})
-	if err == nil {
-		err = json.Unmarshal(zero, &empty)
-	}
-	if err == nil {
-		err = json.Unmarshal(raw, &have)
-	}
-	if err != nil {
-		return []string{err.Error()}
-	}
-	maps.DeleteFunc(have, func(key string, value json.RawMessage) bool { return string(empty[key]) == string(value) })
-	out := slices.Sorted(maps.Keys(have))
-	for i, key := range out {
-		out[i] = fmt.Sprintf("%s: %.80s", key, have[key])
-	}
-	return out
+	return FieldsSet(c, ProwConfig{})
 }
 
 func mergeKeys[T any](into *map[string]T, from map[string]T, field string, report fieldReporter) {

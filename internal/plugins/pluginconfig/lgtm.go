@@ -1,0 +1,20 @@
+package pluginconfig
+
+// Lgtm configures the plugin lgtm.
+type Lgtm struct {
+	// Repos are orgs and "org/repo"s.
+	Repos []string `json:"repos,omitempty"`
+	// ReviewActsAsLgtm makes approving reviews count as /lgtm, and those that
+	// request changes as /lgtm cancel.
+	ReviewActsAsLgtm bool `json:"review_acts_as_lgtm,omitempty"`
+	// StoreTreeHash keeps the label on a change of commits that leaves the tree.
+	StoreTreeHash bool `json:"store_tree_hash,omitempty"`
+	// StickyLgtmTeam is the name of a team whose members keep the label when they push.
+	StickyLgtmTeam string `json:"trusted_team_for_sticky_lgtm,omitempty"`
+}
+
+// LgtmFor is the configuration of lgtm for a repository.
+func (c *Configuration) LgtmFor(org, repo string) Lgtm {
+	l, _ := forRepo(c.Lgtm, func(l *Lgtm) []string { return l.Repos }, org, repo)
+	return l
+}
