@@ -1,0 +1,240 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // the legacy signature header is defined with SHA-1
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	hookTimeout = 10 * time.Second
+	// hookAttempts is how often a delivery is tried before it is dead; with
+	// the delays below a receiver may be away for about half an hour.
+	hookAttempts = 40
+	// hookRefusals is the same for receivers that answer 4xx: asking again rarely helps,
+	// and later deliveries wait.
+	hookRefusals  = 5
+	hookFirstWait = 250 * time.Millisecond
+	hookMaxWait   = time.Minute
+	// hookMaxAge ends deliveries to receivers that stay away.
+	hookMaxAge = time.Hour
+	// hookParallel bounds deliveries under way.
+	hookParallel = 8
+	// hookKeep is how long finished deliveries can be looked at and repeated.
+	hookKeep     = 3 * 24 * time.Hour
+	hookResponse = 4 << 10
+)
+
+func hookClient() *http.Client {
+	return &http.Client{
+		Timeout: hookTimeout,
+		// A redirect would carry the signed payload elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// delivery is one webhook to one receiver.
+type delivery struct {
+	ID, HookID, RepoID  int64
+	GUID, Event, Action string
+	Payload             []byte
+	State               string
+	Redelivery          bool
+	Attempts            int
+	Next                when
+	Code                int
+	Response            string
+	Duration            int64
+	Created, Tried      when
+}
+
+const deliveryCols = "d.id, d.hook_id, d.repo_id, d.guid, d.event, d.action, d.payload, d.state, d.redelivery, d.attempts, d.next, d.code, d.response, d.duration, d.created, d.tried"
+
+func scanDelivery(s scanner, d *delivery) error {
+	return s.Scan(&d.ID, &d.HookID, &d.RepoID, &d.GUID, &d.Event, &d.Action, &d.Payload, &d.State, &d.Redelivery, &d.Attempts, &d.Next, &d.Code, &d.Response, &d.Duration, &d.Created, &d.Tried)
+}
+
+// Run sends webhooks until ctx ends. Deliveries of one hook and repository go
+// out one after the other in the order of their causes; one that fails is
+// retried with growing delays and holds back those behind it, until it is
+// acknowledged with 2xx or given up. What is under way when ctx ends is sent
+// again by the next Run: receivers see an event at least once.
+func (f *Forge) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	type stream struct{ hook, repo int64 }
+	busy := map[stream]bool{}
+	done := make(chan stream, hookParallel)
+	prune := f.clock.NewTimer(0)
+	defer prune.Stop()
+	for {
+		heads, err := f.pending(ctx)
+		if err != nil && ctx.Err() == nil {
+			f.log.Error("Reading webhook deliveries failed.", "error", err)
+		}
+		wait := hookMaxWait
+		now := f.clock.Now()
+		for i := range heads {
+			d := heads[i]
+			s := stream{d.HookID, d.RepoID}
+			if busy[s] || len(busy) >= hookParallel {
+				continue
+			}
+			if left := d.Next.Sub(now); left > 0 {
+				wait = min(wait, left)
+				continue
+			}
+			busy[s] = true
+			wg.Go(func() {
+				f.attempt(ctx, &d)
+				done <- s
+			})
+		}
+		timer := f.clock.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case s := <-done:
+			delete(busy, s)
+		case <-f.kick:
+		case <-timer.C():
+		case <-prune.C():
+			f.prune(ctx)
+			prune.Reset(time.Hour)
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// pending returns the first waiting delivery of every hook and repository.
+func (f *Forge) pending(ctx context.Context) ([]delivery, error) {
+	return list(f.read(ctx), scanDelivery, "SELECT "+deliveryCols+` FROM deliveries d WHERE d.id IN
+		(SELECT min(id) FROM deliveries WHERE state = 'pending' GROUP BY hook_id, repo_id) ORDER BY d.next LIMIT 1000`)
+}
+
+// attempt sends one delivery once and stores the outcome.
+func (f *Forge) attempt(ctx context.Context, d *delivery) {
+	h, err := one(f.read(ctx), scanHook, "SELECT "+hookCols+" FROM hooks h WHERE h.id = ?", d.HookID)
+	if err != nil {
+		if !errors.Is(err, errNotFound) && ctx.Err() == nil {
+			f.log.Error("Reading a webhook failed.", "hook", d.HookID, "error", err)
+		}
+		return
+	}
+	start := f.clock.Now()
+	code, response, err := f.send(ctx, h, d)
+	if err != nil {
+		if ctx.Err() != nil {
+			return // stopped by us: neither success nor failure
+		}
+		response = err.Error()
+	}
+	d.Attempts++
+	d.Code, d.Response, d.Duration, d.Tried = code, response, f.clock.Since(start).Milliseconds(), when{start.UTC()}
+	d.State, d.Next = outcome(d, f.clock.Now())
+	if d.State != "delivered" {
+		f.log.Warn("Webhook was not acknowledged.", "hook", h.URL, "event-type", d.Event, "event-GUID", d.GUID, "attempt", d.Attempts, "state", d.State, "code", code, "response", truncate(response, 200))
+	}
+	err = f.write(context.WithoutCancel(ctx), func(t *txn) error {
+		_, err := t.exec("UPDATE deliveries SET attempts = ?, code = ?, response = ?, duration = ?, tried = ?, state = ?, next = ? WHERE id = ?",
+			d.Attempts, d.Code, d.Response, d.Duration, d.Tried, d.State, d.Next, d.ID)
+		return err
+	})
+	if err != nil {
+		f.log.Error("Storing the outcome of a webhook failed; it will be sent again.", "event-GUID", d.GUID, "error", err)
+	}
+}
+
+// outcome decides what becomes of a delivery after an attempt.
+func outcome(d *delivery, now time.Time) (state string, next when) {
+	refused := d.Code >= 400 && d.Code < 500 && d.Code != http.StatusRequestTimeout && d.Code != http.StatusTooManyRequests
+	switch {
+	case d.Code >= 200 && d.Code < 300:
+		return "delivered", d.Next
+	case d.Attempts >= hookAttempts, refused && d.Attempts >= hookRefusals, now.Sub(d.Created.Time) > hookMaxAge:
+		return "dead", d.Next
+	}
+	wait := hookMaxWait
+	if d.Attempts <= 8 {
+		wait = min(wait, hookFirstWait<<(d.Attempts-1))
+	}
+	return "pending", when{now.Add(wait).UTC()}
+}
+
+// hookHeaders are the headers of a delivery, signatures included.
+func hookHeaders(h *hook, d *delivery) http.Header {
+	head := http.Header{}
+	head.Set("Content-Type", "application/json")
+	head.Set("Accept", "*/*")
+	head.Set("User-Agent", "GitHub-Hookshot/forge")
+	head.Set("X-GitHub-Event", d.Event)
+	head.Set("X-GitHub-Delivery", d.GUID)
+	head.Set("X-GitHub-Hook-ID", strconv.FormatInt(h.ID, 10))
+	target, id := "repository", h.RepoID
+	if h.OrgID != 0 {
+		target, id = "organization", h.OrgID
+	}
+	head.Set("X-GitHub-Hook-Installation-Target-Type", target)
+	head.Set("X-GitHub-Hook-Installation-Target-ID", strconv.FormatInt(id, 10))
+	if h.Secret != "" {
+		head.Set("X-Hub-Signature", sign("sha1", sha1.New, h.Secret, d.Payload))
+		head.Set("X-Hub-Signature-256", sign("sha256", sha256.New, h.Secret, d.Payload))
+	}
+	return head
+}
+
+func sign(name string, h func() hash.Hash, secret string, body []byte) string {
+	mac := hmac.New(h, []byte(secret))
+	mac.Write(body)
+	return name + "=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// send posts a delivery once.
+func (f *Forge) send(ctx context.Context, h *hook, d *delivery) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(d.Payload))
+	if err != nil {
+		return 0, "", fmt.Errorf("preparing webhook: %w", err)
+	}
+	req.Header = hookHeaders(h, d)
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, hookResponse))
+	if err != nil {
+		return 0, "", fmt.Errorf("reading answer to webhook: %w", err)
+	}
+	return resp.StatusCode, string(bytes.ToValidUTF8(body, []byte("?"))), nil
+}
+
+// prune forgets old deliveries.
+func (f *Forge) prune(ctx context.Context) {
+	err := f.write(ctx, func(t *txn) error {
+		_, err := t.exec("DELETE FROM deliveries WHERE state != 'pending' AND created < ?", f.clock.Now().Add(-hookKeep).UnixMilli())
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		f.log.Error("Removing old webhook deliveries failed.", "error", err)
+	}
+}
+
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "..."
+}

@@ -1,0 +1,486 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// protection is the stored form of branch protection, in the words of
+// GitHub's request body.
+type protection struct {
+	RequiredStatusChecks *struct {
+		Strict   bool     `json:"strict"`
+		Contexts []string `json:"contexts"`
+	} `json:"required_status_checks"`
+	EnforceAdmins              bool `json:"enforce_admins"`
+	RequiredPullRequestReviews *struct {
+		DismissStaleReviews          bool `json:"dismiss_stale_reviews"`
+		RequireCodeOwnerReviews      bool `json:"require_code_owner_reviews"`
+		RequiredApprovingReviewCount int  `json:"required_approving_review_count"`
+	} `json:"required_pull_request_reviews"`
+	Restrictions *struct {
+		Users []string `json:"users"`
+		Teams []string `json:"teams"`
+		Apps  []string `json:"apps"`
+	} `json:"restrictions"`
+	RequiredLinearHistory bool `json:"required_linear_history"`
+	AllowForcePushes      bool `json:"allow_force_pushes"`
+	AllowDeletions        bool `json:"allow_deletions"`
+}
+
+// protection returns the rules of a branch, nil without any.
+func (r *reader) protection(repoID int64, branch string) (*protection, error) {
+	raw, err := one(r, scalar[string], "SELECT rules FROM protections WHERE repo_id = ? AND branch = ?", repoID, branch)
+	if errors.Is(err, errNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var p protection
+	if err := json.Unmarshal([]byte(*raw), &p); err != nil {
+		return nil, fmt.Errorf("protection of branch %s: %w", branch, err)
+	}
+	return &p, nil
+}
+
+// verdict is what GitHub would say about merging a pull request.
+type verdict struct {
+	Mergeable bool
+	State     string // CLEAN, DIRTY, BLOCKED, BEHIND, UNSTABLE, DRAFT
+	Decision  string // APPROVED, CHANGES_REQUESTED, REVIEW_REQUIRED or ""
+	Blocked   string // for people: why branch protection refuses
+}
+
+// judge computes the verdict on an open pull request. The merge itself is
+// tried in git only when head or base moved since the last time.
+func (f *Forge) judge(ctx context.Context, rp *repo, i *issue) (*verdict, error) {
+	r := f.read(ctx)
+	p := i.Pull
+	v := &verdict{State: "UNKNOWN"}
+	var err error
+	rules, err := r.protection(rp.ID, p.BaseRef)
+	if err != nil {
+		return nil, err
+	}
+	if v.Decision, err = r.reviewDecision(rp, i, rules); err != nil {
+		return nil, err
+	}
+	if i.State != "open" {
+		return v, nil
+	}
+	tip, err := r.refSHA(rp.ID, "refs/heads/"+p.BaseRef)
+	if errors.Is(err, errNotFound) {
+		v.State = "DIRTY"
+		return v, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if v.Mergeable, err = f.mergeable(ctx, rp, i, tip); err != nil {
+		return nil, err
+	}
+	statuses, err := r.latestStatuses(rp.ID, p.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := r.latestCheckRuns(rp.ID, p.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	v.Blocked = blockedBy(rules, v.Decision, statuses, runs)
+	behind := false
+	if rules != nil && rules.RequiredStatusChecks != nil && rules.RequiredStatusChecks.Strict {
+		in, err := f.bare(rp.ID).isAncestor(ctx, tip, p.HeadSHA)
+		if err != nil {
+			return nil, err
+		}
+		behind = !in
+	}
+	switch {
+	case !v.Mergeable:
+		v.State = "DIRTY"
+	case p.Draft:
+		v.State = "DRAFT"
+	case v.Blocked != "":
+		v.State = "BLOCKED"
+	case behind:
+		v.State = "BEHIND"
+	case unstable(statuses, runs):
+		v.State = "UNSTABLE"
+	default:
+		v.State = "CLEAN"
+	}
+	return v, nil
+}
+
+// mergeable tries the merge of a head into the tip of its base, with memory.
+func (f *Forge) mergeable(ctx context.Context, rp *repo, i *issue, tip string) (bool, error) {
+	p := i.Pull
+	if p.CheckedBase == tip && p.CheckedHead == p.HeadSHA {
+		return p.Mergeable, nil
+	}
+	_, ok, err := f.bare(rp.ID).mergeTrees(ctx, tip, p.HeadSHA)
+	if err != nil {
+		return false, err
+	}
+	p.CheckedBase, p.CheckedHead, p.Mergeable = tip, p.HeadSHA, ok
+	return ok, f.write(ctx, func(t *txn) error {
+		_, err := t.exec("UPDATE pulls SET checked_base = ?, checked_head = ?, mergeable = ? WHERE issue_id = ?", tip, p.HeadSHA, ok, i.ID)
+		return err
+	})
+}
+
+// reviewDecision folds the latest opinion of each reviewer with write access.
+func (r *reader) reviewDecision(rp *repo, i *issue, rules *protection) (string, error) {
+	all, err := r.reviews(i.ID)
+	if err != nil {
+		return "", err
+	}
+	latest := map[int64]string{}
+	for _, v := range all {
+		switch v.State {
+		case "APPROVED", "CHANGES_REQUESTED", "DISMISSED":
+			latest[v.AuthorID] = v.State
+		}
+	}
+	approvals, changes := 0, false
+	for id, state := range latest {
+		a, err := r.accountID(id)
+		if err != nil {
+			return "", err
+		}
+		p, err := r.granted(rp, a)
+		if err != nil {
+			return "", err
+		}
+		if p < permWrite {
+			continue
+		}
+		switch state {
+		case "APPROVED":
+			approvals++
+		case "CHANGES_REQUESTED":
+			changes = true
+		}
+	}
+	need := 0
+	if rules != nil && rules.RequiredPullRequestReviews != nil {
+		need = max(1, rules.RequiredPullRequestReviews.RequiredApprovingReviewCount)
+	}
+	switch {
+	case changes:
+		return "CHANGES_REQUESTED", nil
+	case approvals > 0 && approvals >= need:
+		return "APPROVED", nil
+	case need > 0:
+		return "REVIEW_REQUIRED", nil
+	}
+	return "", nil
+}
+
+// blockedBy names the first unmet rule in GitHub's words.
+func blockedBy(rules *protection, decision string, statuses []status, runs []checkRun) string {
+	if rules == nil {
+		return ""
+	}
+	if rules.RequiredPullRequestReviews != nil && decision != "APPROVED" {
+		return "At least 1 approving review is required by reviewers with write access."
+	}
+	if rules.RequiredStatusChecks == nil {
+		return ""
+	}
+	for _, c := range rules.RequiredStatusChecks.Contexts {
+		found, ok := false, false
+		for _, s := range statuses {
+			if s.Context == c {
+				found, ok = true, s.State == "success"
+			}
+		}
+		for _, k := range runs {
+			if k.Name == c && !ok {
+				found, ok = true, checkPassed(k)
+			}
+		}
+		switch {
+		case !found:
+			return fmt.Sprintf("Required status check %q is expected.", c)
+		case !ok:
+			return fmt.Sprintf("Required status check %q has not succeeded.", c)
+		}
+	}
+	return ""
+}
+
+func checkPassed(k checkRun) bool {
+	return k.Status == "completed" && slices.Contains([]string{"success", "neutral", "skipped"}, k.Conclusion)
+}
+
+func unstable(statuses []status, runs []checkRun) bool {
+	return len(statuses) > 0 && combinedState(statuses) != "success" ||
+		slices.ContainsFunc(runs, func(k checkRun) bool { return !checkPassed(k) })
+}
+
+// mergeRequest is what the merge API takes.
+type mergeRequest struct {
+	Method  string `json:"merge_method"`
+	Title   string `json:"commit_title"`
+	Message string `json:"commit_message"`
+	SHA     string `json:"sha"`
+}
+
+// merge merges a pull request. The intent is stored before the base branch
+// moves, so that a process killed in between still records the merge.
+func (f *Forge) merge(ctx context.Context, rp *repo, number int, actor *account, req mergeRequest) (string, error) {
+	unlock := f.lockRepo(rp.ID)
+	defer unlock()
+	r := f.read(ctx)
+	i, err := r.pull(rp.ID, number)
+	if err != nil {
+		return "", err
+	}
+	p := i.Pull
+	method := req.Method
+	if method == "" {
+		method = "merge"
+	}
+	switch {
+	case method != "merge" && method != "squash" && method != "rebase":
+		return "", invalid("PullRequest", "merge_method", "invalid", "")
+	case i.State != "open":
+		return "", notAllowed("Pull Request is not mergeable")
+	case req.SHA != "" && req.SHA != p.HeadSHA:
+		return "", &apiError{Status: 409, Message: "Head branch was modified. Review and try the merge again."}
+	case p.Draft:
+		return "", notAllowed("Pull Request is still a draft")
+	case method == "merge" && !rp.AllowMerge:
+		return "", notAllowed("Merge commits are not allowed on this repository.")
+	case method == "squash" && !rp.AllowSquash:
+		return "", notAllowed("Squash merges are not allowed on this repository.")
+	case method == "rebase" && !rp.AllowRebase:
+		return "", notAllowed("Rebase merges are not allowed on this repository.")
+	}
+	rules, err := r.protection(rp.ID, p.BaseRef)
+	if err != nil {
+		return "", err
+	}
+	if err := r.mayPush(rp, rules, actor); err != nil {
+		return "", err
+	}
+	if rules != nil && rules.RequiredLinearHistory && method == "merge" {
+		return "", notAllowed("This branch must not contain merge commits.")
+	}
+	v, err := f.judge(ctx, rp, i)
+	if err != nil {
+		return "", err
+	}
+	perm, err := r.permission(rp, actor)
+	if err != nil {
+		return "", err
+	}
+	bypass := perm == permAdmin && rules != nil && !rules.EnforceAdmins
+	switch {
+	case !v.Mergeable:
+		return "", notAllowed("Pull Request is not mergeable")
+	case v.Blocked != "" && !bypass:
+		return "", notAllowed(v.Blocked)
+	case v.State == "BEHIND" && !bypass:
+		return "", notAllowed("Head branch is out of date. Review and try the merge again.")
+	}
+	b := f.bare(rp.ID)
+	base := "refs/heads/" + p.BaseRef
+	tip, err := r.refSHA(rp.ID, base)
+	if err != nil {
+		return "", err
+	}
+	sha, err := f.mergeCommit(ctx, r, b, rp, i, actor, tip, method, req)
+	if err != nil {
+		return "", err
+	}
+	err = f.write(ctx, func(t *txn) error {
+		_, err := t.exec("UPDATE pulls SET intent_sha = ?, intent_by = ? WHERE issue_id = ?", sha, actor.ID, i.ID)
+		if err == nil {
+			_, err = t.exec("UPDATE repos SET pusher_id = ? WHERE id = ?", actor.ID, rp.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := b.updateRef(ctx, base, sha, tip); err != nil {
+		if errors.Is(err, errRefMoved) {
+			return "", notAllowed("Base branch was modified. Review and try the merge again.")
+		}
+		return "", err
+	}
+	if err := f.syncLocked(ctx, rp.ID, actor); err != nil {
+		return "", err
+	}
+	if rp.DeleteBranch && p.HeadRepoID == rp.ID {
+		if err := b.updateRef(context.WithoutCancel(ctx), "refs/heads/"+p.HeadRef, "", p.HeadSHA); err != nil && !errors.Is(err, errRefMoved) {
+			return "", err
+		}
+		return sha, f.syncLocked(ctx, rp.ID, actor)
+	}
+	return sha, nil
+}
+
+// mayPush refuses people whom a branch's restrictions leave out.
+func (r *reader) mayPush(rp *repo, rules *protection, actor *account) error {
+	if rules == nil || rules.Restrictions == nil {
+		return nil
+	}
+	perm, err := r.granted(rp, actor)
+	if err != nil {
+		return err
+	}
+	if perm == permAdmin && !rules.EnforceAdmins {
+		return nil
+	}
+	if slices.ContainsFunc(append(rules.Restrictions.Users, rules.Restrictions.Apps...), func(s string) bool { return strings.EqualFold(s, actor.Login) }) {
+		return nil
+	}
+	for _, slug := range rules.Restrictions.Teams {
+		n, err := r.count("SELECT count(*) FROM team_members m JOIN teams t ON t.id = m.team_id WHERE t.org_id = ? AND t.slug = ? AND m.user_id = ?", rp.Owner.ID, slug, actor.ID)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	return notAllowed("You're not authorized to push to this branch. Visit the protected branches documentation for more information.")
+}
+
+// forgeSignature is the committer of merges made here.
+func (f *Forge) forgeSignature() signature {
+	return signature{"Forge", "noreply@forge.invalid", f.clock.Now()}
+}
+
+// userSignature is an account as author. Accounts without an e-mail get an
+// address that leads back to them.
+func (f *Forge) userSignature(a *account) signature {
+	s := signature{a.Name, a.Email, f.clock.Now()}
+	if s.Name == "" {
+		s.Name = a.Login
+	}
+	if s.Email == "" {
+		s.Email = a.Login + "@users.noreply.forge.invalid"
+	}
+	return s
+}
+
+// mergeCommit writes what the base branch shall become.
+func (f *Forge) mergeCommit(ctx context.Context, r *reader, b bare, rp *repo, i *issue, actor *account, tip, method string, req mergeRequest) (string, error) {
+	p := i.Pull
+	if method == "rebase" {
+		return f.rebase(ctx, b, tip, p.HeadSHA)
+	}
+	tree, ok, err := b.mergeTrees(ctx, tip, p.HeadSHA)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", notAllowed("Pull Request is not mergeable")
+	}
+	title, message := req.Title, req.Message
+	if method == "merge" {
+		owner := rp.Owner.Login
+		if head, err := r.headRepo(rp, p); err != nil {
+			return "", err
+		} else if head != nil {
+			owner = head.Owner.Login
+		}
+		if title == "" {
+			title = fmt.Sprintf("Merge pull request #%d from %s/%s", i.Number, owner, p.HeadRef)
+		}
+		if message == "" {
+			message = i.Title
+		}
+		return b.commitTree(ctx, tree, []string{tip, p.HeadSHA}, f.userSignature(actor), f.forgeSignature(), commitMessage(title, message))
+	}
+	commits, err := b.log(ctx, p.HeadSHA, logQuery{Exclude: tip, Reverse: true, Max: 250})
+	if err != nil {
+		return "", err
+	}
+	if title == "" {
+		title = fmt.Sprintf("%s (#%d)", i.Title, i.Number)
+	}
+	if message == "" {
+		message = squashMessage(commits)
+	}
+	author, err := r.accountID(i.AuthorID)
+	if err != nil {
+		return "", err
+	}
+	return b.commitTree(ctx, tree, []string{tip}, f.userSignature(author), f.forgeSignature(), commitMessage(title, message))
+}
+
+func commitMessage(title, body string) string {
+	if body = strings.TrimSpace(body); body == "" {
+		return title + "\n"
+	}
+	return title + "\n\n" + body + "\n"
+}
+
+// squashMessage lists the commits of a squash; a single one gives its body.
+func squashMessage(commits []commit) string {
+	if len(commits) == 1 {
+		_, body, _ := strings.Cut(commits[0].Message, "\n")
+		return body
+	}
+	var b strings.Builder
+	for _, c := range commits {
+		if len(c.Parents) < 2 {
+			fmt.Fprintf(&b, "* %s\n\n", c.Message)
+		}
+	}
+	return b.String()
+}
+
+// rebase replays the commits of head that tip does not have, merges left out,
+// on top of tip.
+func (f *Forge) rebase(ctx context.Context, b bare, tip, head string) (string, error) {
+	commits, err := b.log(ctx, head, logQuery{Exclude: tip, Reverse: true})
+	if err != nil {
+		return "", err
+	}
+	current, err := b.commit(ctx, tip)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range commits {
+		if len(c.Parents) != 1 {
+			continue
+		}
+		// A cherry-pick is a merge whose base is the parent of the picked commit.
+		// A commit with the current tree and that parent makes git find this base.
+		stand, err := b.commitTree(ctx, current.Tree, c.Parents, c.Author, c.Committer, "stand-in\n")
+		if err != nil {
+			return "", err
+		}
+		tree, ok, err := b.mergeTrees(ctx, stand, c.SHA)
+		if err != nil {
+			return "", err
+		}
+		if !ok {
+			return "", notAllowed("This branch can't be rebased")
+		}
+		if tree == current.Tree {
+			continue // already there
+		}
+		sha, err := b.commitTree(ctx, tree, []string{current.SHA}, c.Author, f.forgeSignature(), c.Message+"\n")
+		if err != nil {
+			return "", err
+		}
+		current = &commit{SHA: sha, Tree: tree}
+	}
+	if current.SHA == tip {
+		return "", notAllowed("Pull Request is not mergeable")
+	}
+	return current.SHA, nil
+}

@@ -1,0 +1,43 @@
+package local
+
+import (
+	"net"
+	"net/http"
+	"strings"
+)
+
+// router sends a request to git, REST, GraphQL or the pages. ServeMux cannot:
+// "/{owner}/{repo}/info/refs" and "/api/v3/" overlap.
+func (f *Forge) router(p *pages) http.Handler {
+	ops := newRoutes(accountRoutes(), repoRoutes(), issueRoutes(), pullRoutes(), hookRoutes())
+	forms := http.NewCrossOriginProtection()
+	browser := forms.Handler(p)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !f.knownHost(r.Host) {
+			http.Error(w, "This forge does not serve this host name.", http.StatusMisdirectedRequest)
+			return
+		}
+		path := r.URL.Path
+		switch {
+		case path == "/api/v3" || strings.HasPrefix(path, "/api/v3/"):
+			f.serveREST(ops, w, r)
+		case path == "/api/graphql":
+			f.serveGraphQL(w, r)
+		default:
+			if owner, name, service, ok := gitPath(path); ok {
+				f.serveGit(w, r, owner, name, service)
+				return
+			}
+			browser.ServeHTTP(w, r)
+		}
+	})
+}
+
+// knownHost refuses names under which a foreign page could reach this server
+// through the visitor's browser (DNS rebinding).
+func (f *Forge) knownHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return f.hosts[lower(strings.Trim(host, "[]"))]
+}
