@@ -8,7 +8,6 @@ import (
 
 	"prow/internal/config"
 	"prow/internal/forge/github"
-	"prow/internal/owners"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/prowjob"
 )
@@ -21,10 +20,8 @@ type Agent struct {
 	GitHub *github.Client
 	// ProwJobs reads and writes ProwJobs in Config.ProwJobNamespace.
 	ProwJobs client.Client
-	// Owners answers who owns what.
-	Owners *owners.Client
-	// Jobs answers which jobs a repository has, in-repository ones included.
-	Jobs JobSource
+	// InRepo answers which jobs a repository has, those it brings itself included.
+	InRepo *config.InRepo
 	// Config and Plugins are the configurations.
 	Config  *config.Config
 	Plugins *pluginconfig.Configuration
