@@ -34,7 +34,7 @@ func newDispatcher(t *testing.T, s outcomeStore, all ...*plugins.Plugin) *dispat
 	if err := os.WriteFile(path, []byte("plugins: {org: {plugins: ["+strings.Join(names, ", ")+"], excluded_repos: [quiet]}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := pluginconfig.Load(t.Context(), pluginconfig.Options{PluginConfig: path})
+	cfg, err := pluginconfig.Load(t.Context(), pluginconfig.Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

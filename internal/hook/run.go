@@ -50,6 +50,7 @@ type Options struct {
 // Bind registers the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
+	o.Plugins.Path = "/etc/plugins/plugins.yaml"
 	o.Plugins.Bind(fs)
 	o.Kubernetes.Bind(fs)
 	o.GitHub.Bind(fs)

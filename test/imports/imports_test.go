@@ -32,11 +32,10 @@ var (
 		"internal/service", "internal/kube", "internal/store", "internal/config", "internal/owners", "internal/prowjob", "internal/pod",
 		"internal/inrepo", "internal/forge/github", "internal/joburl",
 	}, foundation...)
-	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward"}
+	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward", "internal/pod/cli", "internal/pod/wrapper"}
 )
 
 var rules = []rule{
-	{room: "api/artifacts", may: nil},
 	{room: "api", may: nil, heavy: true},
 	{room: "cmd/prow", may: []string{"api", "internal"}, heavy: true},
 	{room: "cmd", may: append([]string{"internal/service/version"}, append(utilities, foundation...)...)},
@@ -46,6 +45,9 @@ var rules = []rule{
 	{room: "internal/pod/upload", may: append(utilities, foundation...)},
 	{room: "internal/pod/sidecar", may: append(utilities, foundation...)},
 	{room: "internal/pod/censor", may: append(utilities, foundation...)},
+	{room: "internal/pod/cli", may: nil},
+	{room: "internal/pod/options", may: []string{"api"}},
+	{room: "internal/pod/wrapper", may: []string{"api"}},
 	{room: "internal/pod/downward", may: []string{"api"}},
 	{room: "internal/joblabels", may: []string{"api"}, heavy: true},
 	{room: "internal/secret", may: nil},
