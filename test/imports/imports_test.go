@@ -46,7 +46,7 @@ var rules = []rule{
 	{room: "internal/pod/sidecar", may: append(utilities, foundation...)},
 	{room: "internal/pod/censor", may: append(utilities, foundation...)},
 	{room: "internal/pod/cli", may: nil},
-	{room: "internal/pod/options", may: []string{"api"}},
+	{room: "internal/pod/options", may: []string{"api", "internal/pod/wrapper"}},
 	{room: "internal/pod/wrapper", may: []string{"api"}},
 	{room: "internal/pod/downward", may: []string{"api"}},
 	{room: "internal/joblabels", may: []string{"api"}, heavy: true},
