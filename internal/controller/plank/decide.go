@@ -12,6 +12,10 @@ import (
 // reporterFinalizer holds a pod until its end has been recorded in storage.
 const reporterFinalizer = "prow.x-k8s.io/gcsk8sreporter"
 
+// revivedPodAnnotation names, on a job, the last pod that was counted as stopped
+// from outside, so that a pod is counted once however often it is looked at.
+const revivedPodAnnotation = "prow.k8s.io/revived-pod"
+
 // Reasons of a pod's status that the kubelet or this project's own node sets.
 const (
 	reasonEvicted   = "Evicted"
@@ -126,6 +130,9 @@ func unexpectedStop(job *prowv1.ProwJob, pod *corev1.Pod, maxRevivals int) (deci
 		cause = "unknown"
 	default:
 		return decision{}, false
+	}
+	if job.Annotations[revivedPodAnnotation] == string(pod.UID) && pod.UID != "" {
+		return decision{code: CodeRevived, pod: revivePod}, true
 	}
 	if job.Status.PodRevivalCount >= maxRevivals {
 		return ended(CodeTooManyRevivals, prowv1.ErrorState, "The pod was stopped %d times, last because it was %s.", job.Status.PodRevivalCount+1, cause), true

@@ -154,9 +154,12 @@ func (r *Reconciler) act(ctx context.Context, pods client.Client, job *prowv1.Pr
 		}
 	case revivePod:
 		// The count goes first: a pod that is deleted without being counted could be revived without end.
-		job.Status.PodRevivalCount++
-		if err := r.patch(ctx, before, job, d.code); err != nil {
-			return reconcile.Result{}, err
+		if job.Annotations[revivedPodAnnotation] != string(pod.UID) {
+			job.Status.PodRevivalCount++
+			metav1.SetMetaDataAnnotation(&job.ObjectMeta, revivedPodAnnotation, string(pod.UID))
+			if err := r.patch(ctx, before, job, d.code); err != nil {
+				return reconcile.Result{}, err
+			}
 		}
 		return reconcile.Result{RequeueAfter: busyRetry}, r.removePod(ctx, pods, pod)
 	case deletePod:

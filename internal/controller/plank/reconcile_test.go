@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,10 @@ import (
 	"prow/internal/prowjob"
 )
 
-func TestMain(m *testing.M) { os.Exit(kubetest.Run(m)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(kubetest.Run(m))
+}
 
 // world is a control plane with a plank and a namespace of its own. The test
 // plays the kubelet.
