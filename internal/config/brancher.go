@@ -25,10 +25,22 @@ func (b *Brancher) RunsAgainstAllBranch() bool {
 // ShouldRunAtBranch tells whether the job runs on the branch; a branch that is
 // both skipped and included is skipped.
 func (b *Brancher) ShouldRunAtBranch(branch string) bool {
-	if len(b.SkipBranches) > 0 && b.reSkip.MatchString(branch) {
+	if len(b.SkipBranches) > 0 && matchJoined(b.reSkip, b.SkipBranches, branch) {
 		return false
 	}
-	return len(b.Branches) == 0 || b.re.MatchString(branch)
+	return len(b.Branches) == 0 || matchJoined(b.re, b.Branches, branch)
+}
+
+// matchJoined matches by the prepared expression; jobs that were not loaded by
+// this package, such as those of a dump, have none.
+func matchJoined(re *regexp.Regexp, exprs []string, s string) bool {
+	if re == nil {
+		var err error
+		if re, err = regexp.Compile(strings.Join(exprs, "|")); err != nil {
+			return false
+		}
+	}
+	return re.MatchString(s)
 }
 
 // Intersects tells whether some branch may match both. Names of branches are

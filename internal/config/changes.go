@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 )
 
@@ -27,14 +28,18 @@ func (m *RegexpChangeMatcher) CouldRun() bool {
 }
 
 // RunsAgainstChanges tells whether the changes ask for the job. An empty list
-// never does.
+// never does. The matcher must be set.
 func (m *RegexpChangeMatcher) RunsAgainstChanges(changes []string) bool {
-	if m.reChanges == nil {
-		return false
+	re := m.reChanges
+	if re == nil {
+		var err error
+		if re, err = regexp.Compile(cmp.Or(m.RunIfChanged, m.SkipIfOnlyChanged)); err != nil {
+			return false
+		}
 	}
 	want := m.RunIfChanged != ""
 	for _, path := range changes {
-		if m.reChanges.MatchString(path) == want {
+		if re.MatchString(path) == want {
 			return true
 		}
 	}

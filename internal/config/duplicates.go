@@ -21,6 +21,9 @@ func checkDuplicates[J any](repo, typ string, jobs []J, of func(*J) (*JobBase, *
 	names, contexts := make(map[string][]int, len(jobs)), make(map[string][]int, len(jobs))
 	for i := range jobs {
 		base, branches, context := of(&jobs[i])
+		if base.Name == "" {
+			continue
+		}
 		for _, j := range names[base.Name] {
 			other, otherBranches, _ := of(&jobs[j])
 			if branches.Intersects(otherBranches) {
@@ -46,6 +49,9 @@ func checkPeriodicNames(jobs []Periodic, ps *problems) {
 	first := make(map[string]*JobBase, len(jobs))
 	for i := range jobs {
 		base := &jobs[i].JobBase
+		if base.Name == "" {
+			continue
+		}
 		if other, dup := first[base.Name]; dup {
 			ps.add(problemOf(base, "name", "another periodic has this name (%s)", place(other)))
 			continue

@@ -39,10 +39,7 @@ func validJobName(name, agent string) bool {
 
 // checkBase checks what all jobs share.
 func (r *resolver) checkBase(b *JobBase, typ v1.ProwJobType, report fieldReporter) {
-	switch {
-	case b.Name == "":
-		report("name", "missing, expected a name")
-	case !validJobName(b.Name, b.Agent):
+	if !validJobName(b.Name, b.Agent) {
 		expected := "letters, digits, '-', '.' and '_'"
 		if b.Agent == string(v1.JenkinsAgent) {
 			expected += ", in folders separated by '/', not ending in '.' or '/'"

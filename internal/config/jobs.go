@@ -48,6 +48,8 @@ type JobBase struct {
 	SourcePath string `json:"-"`
 	// SourceLine is the line the job starts at, from 1; 0 where unknown.
 	SourceLine int `json:"-"`
+	// sourceColumn goes with SourceLine.
+	sourceColumn int
 	// inRepoPath is the file of an in-repo job within its repository.
 	inRepoPath string
 
@@ -55,7 +57,7 @@ type JobBase struct {
 }
 
 // SetPosition is called by the decoder with the place the job starts at.
-func (b *JobBase) SetPosition(line, _ int) { b.SourceLine = line }
+func (b *JobBase) SetPosition(line, column int) { b.SourceLine, b.sourceColumn = line, column }
 
 // file is where the job stands.
 func (b *JobBase) file() string {

@@ -73,6 +73,8 @@ type load struct {
 	warnings problems
 	hashes   map[string]contentHash
 	data     map[string][]byte
+	// mainErrs are what the decoder found in the main file.
+	mainErrs []Problem
 }
 
 // Load reads the configuration. If anything is wrong the error is an Errors
@@ -157,6 +159,7 @@ func (l *load) readMain() bool {
 	}
 	l.hashes[path], l.data[path] = file.hash, file.data
 	errs, warnings := fromDecoder(path, l.decoder.Decode(file.data, l.config, yamldec.Options{Strict: l.opts.Strict}))
+	l.mainErrs = errs
 	l.errs.add(errs...)
 	l.warnings.add(warnings...)
 	for i := range l.config.Presets {
@@ -200,9 +203,15 @@ func (l *load) checkQueries() {
 	for i := range queries {
 		queries[i].check(func(field, format string, args ...any) {
 			bad = true
-			name := fmt.Sprintf("tide.queries[%d]", i)
-			p := Problem{File: queries[i].source.file, Message: name + ": " + fmt.Sprintf(format, args...), Field: field, jobLine: queries[i].source.line}
-			l.errs.add(p)
+			full := fmt.Sprintf("tide.queries[%d]", i)
+			if field != "" {
+				full += "." + field
+			}
+			l.errs.add(Problem{
+				File: queries[i].source.file, Field: full, within: field,
+				startLine: queries[i].source.line, startColumn: queries[i].source.column,
+				Message: fmt.Sprintf(format, args...),
+			})
 		})
 	}
 	if !bad {
@@ -295,7 +304,7 @@ func (l *load) resolveJobs(ctx context.Context, files []*jobFile) error {
 		return err
 	}
 	setSource(&c.JobConfig, l.opts.ConfigPath)
-	main := &jobFile{raw: JobConfig{PresubmitsByRepo: c.PresubmitsByRepo, PostsubmitsByRepo: c.PostsubmitsByRepo, Periodics: c.Periodics}}
+	main := &jobFile{errs: l.mainErrs, raw: JobConfig{PresubmitsByRepo: c.PresubmitsByRepo, PostsubmitsByRepo: c.PostsubmitsByRepo, Periodics: c.Periodics}}
 	all := append([]*jobFile{main}, files...)
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -319,6 +328,11 @@ func (l *load) resolveJobs(ctx context.Context, files []*jobFile) error {
 	presubmits, postsubmits := map[string][][]Presubmit{}, map[string][][]Postsubmit{}
 	var periodics [][]Periodic
 	for _, f := range all {
+		// Where a file was not understood, rules about its jobs would speak of
+		// what is missing only because of that.
+		if len(f.errs) > 0 {
+			continue
+		}
 		l.errs.add(f.resolved.errs...)
 		for repo, jobs := range f.resolved.presubmits {
 			presubmits[repo] = append(presubmits[repo], jobs)

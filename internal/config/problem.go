@@ -29,8 +29,10 @@ type Problem struct {
 	// Kind tells mistakes of the file format from broken rules, which have none.
 	Kind yamldec.Kind `json:"kind,omitempty"`
 
-	// jobLine is the line the job starts at, from which Field is looked up.
-	jobLine int
+	// startLine and startColumn are where the map starts that holds the field,
+	// and within is the path of the field there; 0 is the whole file.
+	startLine, startColumn int
+	within                 string
 }
 
 func (p Problem) String() string {
@@ -115,7 +117,7 @@ func locate(list []Problem, read func(file string) []byte) {
 	roots := map[string]*yaml.Node{}
 	for i := range list {
 		p := &list[i]
-		if p.Line > 0 || p.File == "" || p.Field == "" && p.jobLine == 0 {
+		if p.Line > 0 || p.File == "" || p.Field == "" && p.startLine == 0 {
 			continue
 		}
 		root, known := roots[p.File]
@@ -123,18 +125,15 @@ func locate(list []Problem, read func(file string) []byte) {
 			root, _ = yamldec.Parse(read(p.File), yamldec.Limits{})
 			roots[p.File] = root
 		}
-		if root == nil {
-			p.Line = p.jobLine
+		at, path := root, p.Field
+		if p.startLine > 0 {
+			at, path = yamldec.NodeAt(root, p.startLine, p.startColumn), p.within
+		}
+		if at == nil {
+			p.Line = p.startLine
 			continue
 		}
-		at := root
-		if p.jobLine > 0 {
-			if at = yamldec.NodeAt(root, p.jobLine); at == nil {
-				p.Line = p.jobLine
-				continue
-			}
-		}
-		p.Line, p.Column = yamldec.Locate(at, p.Field)
+		p.Line, p.Column = yamldec.Locate(at, path)
 	}
 }
 

@@ -55,13 +55,21 @@ func (p *jobProblems) report(field, format string, args ...any) {
 
 func problemOf(job *JobBase, field, format string, args ...any) Problem {
 	return Problem{
-		File: job.file(), Job: job.Name, Field: field, jobLine: job.SourceLine,
+		File: job.file(), Job: job.Name, Field: field, startLine: job.SourceLine, startColumn: job.sourceColumn, within: field,
 		Message: fmt.Sprintf(format, args...),
 	}
 }
 
+// nameless tells that a job has no name, so that nothing else can be told about it.
+func nameless(b *JobBase) []Problem {
+	return []Problem{problemOf(b, "name", "missing, expected a name")}
+}
+
 // presubmit resolves and checks one presubmit of a repository.
 func (r *resolver) presubmit(p Presubmit, repo string) (Presubmit, []Problem) {
+	if p.Name == "" {
+		return p, nameless(&p.JobBase)
+	}
 	problems := jobProblems{job: &p.JobBase}
 	r.base(&p.JobBase, repo, problems.report)
 	defaultTo(&p.Context, p.Name)
@@ -102,6 +110,9 @@ func (r *resolver) compileTrigger(p *Presubmit, report fieldReporter) {
 
 // postsubmit resolves and checks one postsubmit of a repository.
 func (r *resolver) postsubmit(p Postsubmit, repo string) (Postsubmit, []Problem) {
+	if p.Name == "" {
+		return p, nameless(&p.JobBase)
+	}
 	problems := jobProblems{job: &p.JobBase}
 	r.base(&p.JobBase, repo, problems.report)
 	defaultTo(&p.Context, p.Name)
@@ -115,6 +126,9 @@ func (r *resolver) postsubmit(p Postsubmit, repo string) (Postsubmit, []Problem)
 
 // periodic resolves and checks one periodic.
 func (r *resolver) periodic(p Periodic) (Periodic, []Problem) {
+	if p.Name == "" {
+		return p, nameless(&p.JobBase)
+	}
 	problems := jobProblems{job: &p.JobBase}
 	var repo string
 	if len(p.ExtraRefs) > 0 {

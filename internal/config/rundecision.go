@@ -28,7 +28,12 @@ func (p *Presubmit) TriggersConditionally() bool { return p.NeedsExplicitTrigger
 func (p *Presubmit) ContextRequired() bool { return !p.Optional && !p.SkipReport }
 
 // TriggerMatches tells whether the comment asks for the job.
-func (p *Presubmit) TriggerMatches(comment string) bool { return p.trigger.matches(comment) }
+func (p *Presubmit) TriggerMatches(comment string) bool {
+	if p.trigger == (triggerMatcher{}) {
+		return matchTrigger(p.Name, p.Trigger, comment)
+	}
+	return p.trigger.matches(comment)
+}
 
 // ShouldRun decides whether a postsubmit runs for a push to the branch.
 func (p *Postsubmit) ShouldRun(branch string, changes ChangedFiles) (bool, error) {

@@ -39,7 +39,7 @@ func (t *Tide) resolve(s *sectionContext) {
 		}
 	}
 	if _, ok := t.PRStatusBaseURLs["*"]; !ok && len(t.PRStatusBaseURLs) > 0 {
-		s.report("tide.pr_status_base_urls", "missing the key *, expected an URL for all other repositories")
+		s.report("tide.pr_status_base_urls", "missing the key *, expected a URL for all other repositories")
 	}
 
 	compileMergeMethods(t.MergeType, s.re, s.report)

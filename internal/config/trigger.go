@@ -28,6 +28,19 @@ func (t *triggerMatcher) matches(comment string) bool {
 	return t.name != "" && matchesDefaultTrigger(t.name, comment)
 }
 
+// matchTrigger is for jobs that were not loaded by this package, such as those
+// of a dump.
+func matchTrigger(name, trigger, comment string) bool {
+	if trigger == "" {
+		return false
+	}
+	if trigger == DefaultTrigger(name) {
+		return matchesDefaultTrigger(name, comment)
+	}
+	re, err := regexp.Compile(trigger)
+	return err == nil && re.MatchString(comment)
+}
+
 // matchesDefaultTrigger tells whether some line of the comment is /test
 // followed, after any other words, by the name, an optional comma, and the end
 // of the line or a space.

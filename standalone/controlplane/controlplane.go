@@ -53,9 +53,8 @@ var started atomic.Bool
 
 // Start brings up etcd and kube-apiserver on the state directory and returns
 // once the API answers, the namespaces exist and ProwJobs can be created.
-// ctx bounds the start and, after it, the life of the control plane: when it
-// ends, the control plane stops as if Stop had been called. A process can start
-// one control plane only.
+// ctx bounds the start only; the control plane runs until Stop, so that its
+// users can end in order before it. A process can start one control plane only.
 //
 // The error says what the user can do about it where there is something to do:
 // a taken port, a directory that is locked, unreadable, foreign or of a newer
@@ -69,7 +68,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	if err := cp.start(ctx, opts); err != nil {
 		return nil, errors.Join(err, cp.abandon())
 	}
-	go cp.supervise(ctx)
+	go cp.supervise()
 	return cp, nil
 }
 
@@ -100,8 +99,7 @@ func (cp *ControlPlane) start(ctx context.Context, opts Options) error {
 		listener.Close()
 		return err
 	}
-	// The server outlives this call and must not end before Stop says so:
-	// supervise turns the end of ctx into an orderly stop.
+	// The server outlives this call and must not end before Stop says so.
 	if cp.apiserver, err = startAPIServer(context.WithoutCancel(ctx), cp.pki, cp.etcd.endpoint, listener, opts.AllAPIs); err != nil {
 		listener.Close()
 		return err
@@ -186,8 +184,8 @@ func (cp *ControlPlane) writeKubeconfig(addr net.Addr) (*rest.Config, error) {
 	return config, nil
 }
 
-// supervise stops everything when any part or the context ends.
-func (cp *ControlPlane) supervise(ctx context.Context) {
+// supervise stops everything when any part ends or Stop is called.
+func (cp *ControlPlane) supervise() {
 	var cause error
 	select {
 	case <-cp.apiserver.done:
@@ -199,7 +197,6 @@ func (cp *ControlPlane) supervise(ctx context.Context) {
 		cause = fmt.Errorf("etcd ended: %w", err)
 	case err := <-cp.etcd.fatal:
 		cause = fmt.Errorf("etcd ended: %w", err)
-	case <-ctx.Done():
 	case <-cp.stopping:
 	}
 	cp.err = errors.Join(cause, cp.abandon())

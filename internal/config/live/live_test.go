@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,7 @@ func start(t *testing.T, content string) (*live.Watcher[text], func(string)) {
 		}
 	}
 	write(content)
-	w, err := live.New(t.Context(), textFile{path}, live.Options{Interval: 2 * time.Millisecond})
+	w, err := live.New(t.Context(), textFile{path}, live.Options{Interval: 2 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

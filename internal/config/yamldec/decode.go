@@ -541,8 +541,21 @@ func (r *run) custom(n *yaml.Node, v reflect.Value) {
 		return
 	}
 	if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw); err != nil {
+		if want := expectations[v.Type().String()]; want != "" {
+			r.expected(n, want)
+			return
+		}
 		r.report(Type, n, "found %s: %v", describe(n), err)
 	}
+}
+
+// expectations tell better than the errors of common types what they take.
+var expectations = map[string]string{
+	"v1.Duration":        `a duration such as "90s" or "1h30m"`,
+	"resource.Quantity":  `a quantity such as "500m" or "2Gi"`,
+	"time.Time":          `a time such as "2006-01-02T15:04:05Z"`,
+	"v1.Time":            `a time such as "2006-01-02T15:04:05Z"`,
+	"intstr.IntOrString": "an integer or a string",
 }
 
 // viaJSON decodes the few types that are not worth code of their own.

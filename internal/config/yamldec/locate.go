@@ -36,16 +36,16 @@ func Locate(root *yaml.Node, path string) (line, column int) {
 	return line, column
 }
 
-// NodeAt finds the map that starts on a line, looking everywhere below n.
-func NodeAt(n *yaml.Node, line int) *yaml.Node {
+// NodeAt finds the map that starts at a place, looking everywhere below n.
+func NodeAt(n *yaml.Node, line, column int) *yaml.Node {
 	if n == nil || n.Line > line && n.Kind != yaml.AliasNode {
 		return nil
 	}
-	if n.Kind == yaml.MappingNode && n.Line == line {
+	if n.Kind == yaml.MappingNode && n.Line == line && n.Column == column {
 		return n
 	}
 	for _, c := range n.Content {
-		if found := NodeAt(c, line); found != nil {
+		if found := NodeAt(c, line, column); found != nil {
 			return found
 		}
 	}

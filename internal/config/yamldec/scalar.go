@@ -144,6 +144,10 @@ func (s scalar) text() string {
 	case nullScalar:
 		return ""
 	case boolScalar:
+		// A single letter is hardly ever meant as a boolean.
+		if len(s.s) == 1 {
+			return s.s
+		}
 		return strconv.FormatBool(s.b)
 	case intScalar:
 		return strconv.FormatInt(s.i, 10)
@@ -174,6 +178,9 @@ func (s scalar) value() any {
 	case nullScalar:
 		return nil
 	case boolScalar:
+		if len(s.s) == 1 {
+			return s.s
+		}
 		return s.b
 	case intScalar:
 		return s.i

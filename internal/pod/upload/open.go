@@ -1,12 +1,22 @@
 package upload
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"prow/internal/storage"
+	"prow/internal/storage/filestore"
 )
+
+// Open opens a bucket with the providers that are small enough to be in every
+// utility.
+func Open(ctx context.Context, bucket string) (storage.Bucket, error) {
+	return storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider}).Open(ctx, bucket)
+}
 
 // OpenFile opens a regular file of the test for reading. A link is followed only
 // within the file's directory: the test may have put one to a secret of the

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"prow/standalone/controlplane"
 )
@@ -25,7 +27,8 @@ type ready struct {
 
 func controlplaneCommand() *cobra.Command {
 	var opts controlplane.Options
-	var printReady, untilStdinCloses, removeDir bool
+	var printReady, untilStdinCloses, removeDir, withNode bool
+	var nf nodeFlags
 	cmd := &cobra.Command{
 		Use:   "controlplane",
 		Short: "Run etcd and kube-apiserver until interrupted",
@@ -39,7 +42,14 @@ func controlplaneCommand() *cobra.Command {
 			if untilStdinCloses {
 				ctx = withInput(ctx, cmd.InOrStdin())
 			}
-			err := runControlplane(ctx, opts, out)
+			var node *nodeFlags
+			if withNode {
+				node = &nf
+				if err := nf.validate(); err != nil {
+					return err
+				}
+			}
+			err := runControlplane(ctx, opts, node, out)
 			if removeDir && err == nil {
 				err = os.RemoveAll(opts.Dir)
 			}
@@ -54,6 +64,8 @@ func controlplaneCommand() *cobra.Command {
 	flags.BoolVar(&opts.AllAPIs, "all-apis", false, "serve also the APIs that nothing here acts on")
 	flags.BoolVar(&untilStdinCloses, "until-stdin-closes", false, "stop when standard input ends, for programs that start this one")
 	flags.BoolVar(&removeDir, "remove-dir", false, "remove the state directory after an orderly stop")
+	flags.BoolVar(&withNode, "node", false, "also run pods on this machine")
+	nf.bind(flags)
 	cobra.CheckErr(cmd.MarkFlagRequired("dir"))
 	return cmd
 }
@@ -68,20 +80,44 @@ func withInput(ctx context.Context, in io.Reader) context.Context {
 	return ctx
 }
 
-func runControlplane(ctx context.Context, opts controlplane.Options, out io.Writer) error {
+// runControlplane serves until ctx ends or something fails. node may be nil.
+func runControlplane(ctx context.Context, opts controlplane.Options, node *nodeFlags, out io.Writer) error {
 	cp, err := controlplane.Start(ctx, opts)
 	if err != nil {
 		return err
 	}
-	line := ready{Kubeconfig: cp.KubeconfigPath(), Server: cp.RESTConfig().Host}
-	if err := json.NewEncoder(out).Encode(line); err != nil {
-		return fmt.Errorf("print ready: %w", err)
+	group, gctx := errgroup.WithContext(ctx)
+	nodeReady := make(chan struct{})
+	if node == nil {
+		close(nodeReady)
+	} else {
+		group.Go(func() error {
+			return node.run(gctx, cp, func() { close(nodeReady) })
+		})
 	}
-	select {
-	case <-ctx.Done():
-	case <-cp.Done():
-	}
+	group.Go(func() error {
+		select {
+		case <-nodeReady:
+		case <-gctx.Done():
+			return nil
+		}
+		line := ready{Kubeconfig: cp.KubeconfigPath(), Server: cp.RESTConfig().Host}
+		if err := json.NewEncoder(out).Encode(line); err != nil {
+			return fmt.Errorf("print ready: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		select {
+		case <-gctx.Done():
+			return nil
+		case <-cp.Done():
+			return fmt.Errorf("control plane ended: %w", cp.Err())
+		}
+	})
+	err = group.Wait()
+	// The node is gone by now: it needs the API server until its end.
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	return cp.Stop(stopCtx)
+	return errors.Join(err, cp.Stop(stopCtx))
 }

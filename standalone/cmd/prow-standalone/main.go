@@ -19,6 +19,7 @@ import (
 // commands is the table.
 var commands = []func() *cobra.Command{
 	controlplaneCommand,
+	containerInitCommand,
 }
 
 // gcPercent trades a little CPU for memory: an idle control plane's heap is

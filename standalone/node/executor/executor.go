@@ -67,7 +67,7 @@ type Spec struct {
 	Mounts     []Mount
 	// Scratch is an existing private directory of the container, removed by
 	// the caller after the container ended.
-	Scratch string
+	Scratch        string
 	Security       Security
 	Stdout, Stderr io.Writer
 }

@@ -1,0 +1,39 @@
+// Sidecar stores the output of a pod; see package sidecar.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"prow/internal/pod/cli"
+	"prow/internal/pod/options"
+	"prow/internal/pod/sidecar"
+	"prow/internal/pod/upload"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	logger := cli.NewLogger(os.Stderr, "sidecar", slog.LevelDebug)
+	opts := options.Sidecar{}
+	code, err := cli.Load(options.SidecarEnv, os.LookupEnv, os.Args, &opts, func(fs *flag.FlagSet) {
+		opts.GCSOptions = &options.Upload{}
+		opts.GCSOptions.Bind(fs)
+	}, func(args []string) error { return opts.GCSOptions.SetItems(args) })
+	if err == nil {
+		code, err = cli.ExitBadOptions, errors.Join(opts.Normalize(), opts.Validate())
+	}
+	if err != nil {
+		logger.Error("The options are invalid.", "error", err.Error())
+		return code
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	return sidecar.Run(context.Background(), &opts, os.LookupEnv, upload.Open, signals, os.Stderr, time.Now)
+}

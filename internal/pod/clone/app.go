@@ -1,0 +1,179 @@
+package clone
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"prow/api/artifacts"
+	v1 "prow/api/prowjobs/v1"
+)
+
+const (
+	// appUser is the user of a GitHub App towards git.
+	appUser = "x-access-token"
+	// appRequestTimeout bounds one request to the API.
+	appRequestTimeout = 30 * time.Second
+	maxAppResponse    = 1 << 20
+)
+
+// addApp makes every repository be fetched as a GitHub App.
+func (c *Cloner) addApp(context.Context) ([]artifacts.CloneCommand, error) {
+	if c.opts.GitHubAppID == "" {
+		return nil, nil
+	}
+	fail := func(err error) ([]artifacts.CloneCommand, error) {
+		return []artifacts.CloneCommand{{Command: "reading the private key of the GitHub App", Error: err.Error()}}, err
+	}
+	content, err := os.ReadFile(c.opts.GitHubAppPrivateKeyFile)
+	if err != nil {
+		return fail(err)
+	}
+	c.addSecret(content)
+	key, err := parseKey(content)
+	if err != nil {
+		return fail(err)
+	}
+	app := &app{id: c.opts.GitHubAppID, key: key, endpoints: c.opts.GitHubAPIEndpoints, now: c.now, tokens: map[string]string{}}
+	c.token = func(ctx context.Context, refs v1.Refs) (credentials, error) {
+		token, err := app.token(ctx, refs.Org)
+		if err != nil {
+			return credentials{}, err
+		}
+		c.addSecret([]byte(token))
+		return credentials{user: appUser, password: token}, nil
+	}
+	return nil, nil
+}
+
+func parseKey(content []byte) (*rsa.PrivateKey, error) {
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, errors.New("the private key of the GitHub App is not in PEM format")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("the private key of the GitHub App: %w", err)
+	}
+	key, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("the private key of the GitHub App is no RSA key")
+	}
+	return key, nil
+}
+
+// app gets tokens for the installations of a GitHub App.
+type app struct {
+	id        string
+	key       *rsa.PrivateKey
+	endpoints []string
+	now       func() time.Time
+
+	mu     sync.Mutex
+	tokens map[string]string // by org; they outlive any clone
+}
+
+func (a *app) token(ctx context.Context, org string) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if token := a.tokens[org]; token != "" {
+		return token, nil
+	}
+	var installation struct {
+		ID int64 `json:"id"`
+	}
+	if err := a.call(ctx, http.MethodGet, "/orgs/"+org+"/installation", &installation); err != nil {
+		// An account may be a person's rather than an org.
+		if userErr := a.call(ctx, http.MethodGet, "/users/"+org+"/installation", &installation); userErr != nil {
+			return "", fmt.Errorf("finding the installation of the GitHub App for %s: %w", org, errors.Join(err, userErr))
+		}
+	}
+	var token struct {
+		Token string `json:"token"`
+	}
+	if err := a.call(ctx, http.MethodPost, fmt.Sprintf("/app/installations/%d/access_tokens", installation.ID), &token); err != nil {
+		return "", fmt.Errorf("getting a token of the GitHub App for %s: %w", org, err)
+	}
+	a.tokens[org] = token.Token
+	return token.Token, nil
+}
+
+// call asks the endpoints in turn until one answers.
+func (a *app) call(ctx context.Context, method, path string, into any) error {
+	var errs []error
+	for _, endpoint := range a.endpoints {
+		err := a.callOne(ctx, method, strings.TrimSuffix(endpoint, "/")+path, into)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) callOne(ctx context.Context, method, address string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, appRequestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return err
+	}
+	assertion, err := a.assertion()
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+assertion)
+	req.Header.Set("Accept", "application/vnd.github+json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAppResponse))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, address, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s: %s: %.200s", method, address, resp.Status, bytes.TrimSpace(body))
+	}
+	return json.Unmarshal(body, into)
+}
+
+// assertion is the token by which the App itself identifies, as RFC 7519 has it.
+func (a *app) assertion() (string, error) {
+	now := a.now()
+	claims, err := json.Marshal(map[string]any{
+		"iss": a.id,
+		"iat": now.Add(-time.Minute).Unix(), // clocks differ
+		"exp": now.Add(9 * time.Minute).Unix(),
+	})
+	if err != nil {
+		return "", err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims)
+	digest := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, a.key, crypto.SHA256, digest[:])
+	if err != nil {
+		return "", err
+	}
+	return signed + "." + encode(signature), nil
+}
