@@ -1,0 +1,58 @@
+# `make up` and `make test` are all that most people need; `make help` lists the rest.
+
+SHELL := /bin/bash
+BIN := $(CURDIR)/bin
+VERSION ?= v$(shell date -u +%Y%m%d)-$(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X prow/internal/service.version=$(VERSION)
+UTILITIES := clonerefs initupload entrypoint sidecar gcsupload
+PKG ?= ./...
+FLAGS ?=
+
+.PHONY: help
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build all programs into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/prow ./cmd/prow
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(UTILITIES))
+	CGO_ENABLED=0 go build -C standalone -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/prow-standalone ./cmd/prow-standalone
+
+.PHONY: up
+up: build ## Run all of Prow on this machine, with this repository on its forge
+	$(BIN)/prow-standalone up $(FLAGS)
+
+.PHONY: demo
+demo: build ## Do the same and play a story: from a pull request to its merge
+	$(BIN)/prow-standalone demo $(FLAGS)
+
+.PHONY: test
+test: build lint ## Run linters and all tests
+	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -timeout 20m $(PKG)
+	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -C standalone -timeout 20m ./...
+
+.PHONY: race
+race: build ## Run the tests with the race detector
+	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)
+
+.PHONY: bench
+bench: build ## Run the headline benchmarks; the method stands in test/bench
+	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench/...
+
+.PHONY: lint
+lint: ## Check formatting and run go vet and staticcheck
+	@test -z "$$(gofmt -l api cmd internal standalone test tools)" || { gofmt -l api cmd internal standalone test tools; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go vet -C standalone ./...
+	go build -C tools -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+	$(BIN)/staticcheck ./...
+	cd standalone && $(BIN)/staticcheck ./...
+
+.PHONY: generate
+generate: ## Write generated code and manifests again
+	cd tools && go run ./crdgen
+
+.PHONY: clean
+clean: ## Remove what was built and the state of `make up`
+	rm -rf $(BIN) .state artifacts
