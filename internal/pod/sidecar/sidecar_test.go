@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -435,5 +436,42 @@ func TestUnknownJobAndBadOptions(t *testing.T) {
 	f.write(t, "logs/test-marker.txt", "0")
 	if code := f.run(t); code != 1 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// slowBucket holds the first verdict back until it is too late for it, and then
+// stores it nevertheless, as a request that is on its way already would be.
+type slowBucket struct {
+	storage.Bucket
+	once    sync.Once
+	reached chan struct{}
+}
+
+func (b *slowBucket) Put(ctx context.Context, key string, src io.Reader, opts storage.PutOptions) error {
+	if strings.HasSuffix(key, "finished.json") {
+		b.once.Do(func() {
+			close(b.reached)
+			<-ctx.Done()
+			ctx = context.WithoutCancel(ctx)
+		})
+	}
+	return b.Bucket.Put(ctx, key, src, opts)
+}
+
+func TestEarlyUploadCannotUndoTheFinalOne(t *testing.T) {
+	f := newFixture(t, "test")
+	bucket := &slowBucket{Bucket: f.bucket, reached: make(chan struct{})}
+	f.signals <- syscall.SIGTERM
+	done := make(chan int, 1)
+	go func() {
+		open := func(context.Context, string) (storage.Bucket, error) { return keepOpen{bucket}, nil }
+		spec, _ := json.Marshal(f.spec)
+		done <- Run(t.Context(), f.opts, func(string) (string, bool) { return string(spec), true }, open, f.signals, io.Discard, time.Now)
+	}()
+	<-bucket.reached
+	f.write(t, "logs/test-marker.txt", "0")
+	<-done
+	if got := f.finished(t); got.Result != "SUCCESS" {
+		t.Errorf("finished.json: %+v", got)
 	}
 }
