@@ -95,3 +95,9 @@ type BypassRestrictions struct {
 	Users *[]string `json:"users,omitempty"`
 	Teams *[]string `json:"teams,omitempty"`
 }
+
+func (bp *BranchProtection) check(s *sectionContext) {
+	if len(bp.Include) > 0 && len(bp.Exclude) > 0 {
+		s.report("branch-protection.include", "found together with exclude, expected one of them")
+	}
+}

@@ -1,9 +1,9 @@
 package config
 
 import (
-	"encoding/json"
-	"regexp"
+	"fmt"
 	"text/template"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -70,59 +70,72 @@ type Branding struct {
 	HeaderColor     string `json:"header_color,omitempty"`
 }
 
-// Spyglass configures the job page.
-type Spyglass struct {
-	// Lenses show artifacts; they are tried in order.
-	Lenses []LensFile `json:"lenses,omitempty"`
-	// Viewers is the older form of Lenses: a regular expression of file names
-	// to the lenses that need such a file.
-	Viewers map[string][]string `json:"viewers,omitempty"`
-	// SizeLimit is how much of an artifact a lens may read, in bytes. Default: 100000000.
-	SizeLimit int64 `json:"size_limit,omitempty"`
-	// GCSBrowserPrefix is the older form of the "*" entry of the maps below.
-	GCSBrowserPrefix string `json:"gcs_browser_prefix,omitempty"`
-	// GCSBrowserPrefixes maps "org/repo", "org" or "*" to the URL of a storage browser.
-	GCSBrowserPrefixes map[string]string `json:"gcs_browser_prefixes,omitempty"`
-	// GCSBrowserPrefixesByBucket maps a bucket or "*" to the URL of a storage browser.
-	GCSBrowserPrefixesByBucket map[string]string `json:"gcs_browser_prefixes_by_bucket,omitempty"`
-	// Announcement is a Go template shown on every job page.
-	Announcement string `json:"announcement,omitempty"`
-	// TestGridConfig and TestGridRoot say where TestGrid is; empty shows no links.
-	TestGridConfig string `json:"testgrid_config,omitempty"`
-	TestGridRoot   string `json:"testgrid_root,omitempty"`
-	// HidePRHistLink leaves out the link to the history of the pull request.
-	HidePRHistLink bool `json:"hide_pr_history_link,omitempty"`
-	// PRHistLinkTemplate is a Go template with Org, Repo and Number.
-	PRHistLinkTemplate string `json:"pr_history_link_template,omitempty"`
-	// BucketAliases maps a name in requests to a bucket.
-	BucketAliases map[string]string `json:"bucket_aliases,omitempty"`
+func (d *Deck) resolve(s *sectionContext) {
+	defaultDuration(&d.TideUpdatePeriod, 10*time.Second)
+	for i := range d.ExternalAgentLogs {
+		log := &d.ExternalAgentLogs[i]
+		field := fmt.Sprintf("deck.external_agent_logs[%d]", i)
+		var err error
+		if log.selector, err = labels.Parse(log.Selector); err != nil {
+			s.report(field+".selector", "found %q, expected a label selector: %v", log.Selector, err)
+		}
+		log.urlTemplate = checkTemplate(s.report, field+".url_template", "URL", log.URLTemplate, nil)
+	}
+	d.resolveRerunAuth(s)
+	if len(d.AdditionalAllowedBuckets) > 0 && !d.ValidatesBuckets() {
+		s.report("deck.additional_allowed_buckets", "found together with buckets that are not checked, expected skip_storage_path_validation: false")
+	}
+	d.Spyglass.resolve(s)
 }
 
-// LensFile says which lens shows which files.
-type LensFile struct {
-	// RequiredFiles are regular expressions that must each match an artifact.
-	RequiredFiles []string `json:"required_files,omitempty"`
-	// OptionalFiles are regular expressions of further files to show.
-	OptionalFiles []string `json:"optional_files,omitempty"`
-	// Lens names the lens.
-	Lens LensConfig `json:"lens"`
-	// RemoteConfig says where the lens is served; built-in lenses need none.
-	RemoteConfig *LensRemoteConfig `json:"remote_config,omitempty"`
-
-	required, optional []*regexp.Regexp
+func (d *Deck) resolveRerunAuth(s *sectionContext) {
+	if len(d.RerunAuthConfigs) > 0 && len(d.DefaultRerunAuthConfigs) > 0 {
+		s.report("deck.rerun_auth_configs", "found together with default_rerun_auth_configs, expected one of them")
+	}
+	d.rerunAuth = d.DefaultRerunAuthConfigs
+	for i, entry := range d.DefaultRerunAuthConfigs {
+		if err := entry.Config.Validate(); err != nil {
+			s.report(fmt.Sprintf("deck.default_rerun_auth_configs[%d].rerun_auth_configs", i), "%v", err)
+		}
+	}
+	for _, key := range bySpecificity(d.RerunAuthConfigs) {
+		auth := d.RerunAuthConfigs[key]
+		if err := auth.Validate(); err != nil {
+			s.report("deck.rerun_auth_configs."+key, "%v", err)
+		}
+		d.rerunAuth = append(d.rerunAuth[:len(d.rerunAuth):len(d.rerunAuth)], RerunAuthEntry{OrgRepo: key, Config: &auth})
+	}
 }
 
-// LensConfig names a lens and carries its own settings.
-type LensConfig struct {
-	Name   string          `json:"name"`
-	Config json.RawMessage `json:"config,omitempty"`
+// RerunAuth says who may run a job again, as far as the configuration of Deck
+// decides it: the last entry that matches the repository and the cluster.
+func (d *Deck) RerunAuth(spec *v1.ProwJobSpec) *v1.RerunAuthConfig {
+	var repo string
+	if refs := spec.MainRefs(); refs != nil {
+		repo = refs.OrgRepoString()
+	}
+	var out *v1.RerunAuthConfig
+	for _, entry := range d.rerunAuth {
+		if entryMatches(entry.OrgRepo, entry.Cluster, repo, spec.Cluster) {
+			out = entry.Config
+		}
+	}
+	return out
 }
 
-// LensRemoteConfig says where a lens is served and how it is shown.
-type LensRemoteConfig struct {
-	Endpoint   string `json:"endpoint"`
-	StaticRoot string `json:"static_root"`
-	Title      string `json:"title"`
-	Priority   *uint  `json:"priority"`
-	HideTitle  *bool  `json:"hide_title"`
+// ValidatesBuckets tells whether requested buckets are checked: only if that
+// was asked for.
+func (d *Deck) ValidatesBuckets() bool {
+	return d.SkipStoragePathValidation != nil && !*d.SkipStoragePathValidation
 }
+
+// IsHidden tells whether the jobs of a repository count as hidden.
+func (d *Deck) IsHidden(org, repo string) bool { return inRepoList(d.HiddenRepos, org, repo) }
+
+// Matches tells whether the entry is for a job.
+func (l *ExternalAgentLog) Matches(pj *v1.ProwJob) bool {
+	return string(pj.Spec.Agent) == l.Agent && l.selector.Matches(labels.Set(pj.Labels))
+}
+
+// URLTemplateParsed is the template of the URL of a log.
+func (l *ExternalAgentLog) URLTemplateParsed() *template.Template { return l.urlTemplate }

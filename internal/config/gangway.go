@@ -1,5 +1,10 @@
 package config
 
+import (
+	"fmt"
+	"regexp"
+)
+
 // Gangway configures the API that starts jobs on request.
 type Gangway struct {
 	// AllowedAPIClients are the clients that may ask.
@@ -25,4 +30,36 @@ type GCPClient struct {
 // AllowedJobsFilter admits jobs of one tenant.
 type AllowedJobsFilter struct {
 	TenantID string `json:"tenant_id,omitempty"`
+}
+
+var allDigits = regexp.MustCompile(`^[0-9]+$`)
+
+func (g *Gangway) check(s *sectionContext) {
+	seen := map[GCPClient]int{}
+	for i, client := range g.AllowedAPIClients {
+		field := fmt.Sprintf("gangway.allowed_api_clients[%d]", i)
+		if client.GCP == nil {
+			s.report(field, "missing gcp, expected a way to identify the client")
+		} else {
+			if t := client.GCP.EndpointAPIConsumerType; t != "PROJECT" {
+				s.report(field+".gcp.endpoint_api_consumer_type", "found %q, expected PROJECT", t)
+			}
+			if n := client.GCP.EndpointAPIConsumerNumber; !allDigits.MatchString(n) {
+				s.report(field+".gcp.endpoint_api_consumer_number", "found %q, expected a number", n)
+			}
+			if first, dup := seen[*client.GCP]; dup {
+				s.report(field+".gcp", "the same client as allowed_api_clients[%d]", first)
+			} else {
+				seen[*client.GCP] = i
+			}
+		}
+		if len(client.AllowedJobsFilters) == 0 {
+			s.report(field+".allowed_jobs_filters", "missing, expected at least one filter")
+		}
+		for j, filter := range client.AllowedJobsFilters {
+			if filter.TenantID == "" {
+				s.report(fmt.Sprintf("%s.allowed_jobs_filters[%d].tenant_id", field, j), "missing, expected a tenant")
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -41,4 +42,23 @@ type GerritQueryFilter struct {
 	ExcludedBranches []string `json:"excluded_branches,omitempty"`
 	// OptInByDefault concerns Tide.
 	OptInByDefault bool `json:"opt_in_by_default,omitempty"`
+}
+
+func (g *Gerrit) resolve(s *sectionContext) {
+	defaultDuration(&g.TickInterval, time.Minute)
+	defaultTo(&g.RateLimit, 5)
+	if g.DeckURL != "" {
+		checkURL(s.report, "gerrit.deck_url", g.DeckURL)
+	}
+	if g.AllowedPresubmitTriggerRe != "" {
+		var err error
+		if g.allowedTrigger, err = s.re.compile(g.AllowedPresubmitTriggerRe); err != nil {
+			s.report("gerrit.allowed_presubmit_trigger_re", "%v", err)
+		}
+	}
+}
+
+// IsAllowedPresubmitTrigger tells whether a comment may count as a command.
+func (g *Gerrit) IsAllowedPresubmitTrigger(comment string) bool {
+	return g.allowedTrigger == nil || g.allowedTrigger.MatchString(comment)
 }

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
+	"slices"
 
 	v1 "prow/api/prowjobs/v1"
 )
@@ -22,4 +24,38 @@ type GitHubReporter struct {
 	NoCommentRepos []string `json:"no_comment_repos,omitempty"`
 	// SummaryCommentRepos are orgs and "org/repo"s that get one summary comment.
 	SummaryCommentRepos []string `json:"summary_comment_repos,omitempty"`
+}
+
+// LinkURLParsed is the base of links for people, parsed.
+func (g *GitHubOptions) LinkURLParsed() *url.URL { return g.linkURL }
+
+func (g *GitHubOptions) resolve(s *sectionContext) {
+	defaultTo(&g.LinkURL, "https://github.com")
+	g.linkURL = checkURL(s.report, "github.link_url", g.LinkURL)
+}
+
+func (g *GitHubReporter) resolve(s *sectionContext) {
+	if len(g.JobTypesToReport) == 0 {
+		g.JobTypesToReport = []v1.ProwJobType{v1.PresubmitJob, v1.PostsubmitJob}
+	}
+	for i, t := range g.JobTypesToReport {
+		if t != v1.PresubmitJob && t != v1.PostsubmitJob {
+			s.report(fmt.Sprintf("github_reporter.job_types_to_report[%d]", i), "found %q, expected presubmit or postsubmit", t)
+		}
+	}
+}
+
+// Reports tells whether jobs of the type are reported to GitHub.
+func (g *GitHubReporter) Reports(t v1.ProwJobType) bool {
+	return slices.Contains(g.JobTypesToReport, t)
+}
+
+// NoComments tells whether a repository gets no comments.
+func (g *GitHubReporter) NoComments(org, repo string) bool {
+	return inRepoList(g.NoCommentRepos, org, repo)
+}
+
+// SummaryComment tells whether a repository gets one summary comment.
+func (g *GitHubReporter) SummaryComment(org, repo string) bool {
+	return inRepoList(g.SummaryCommentRepos, org, repo)
 }

@@ -1,7 +1,11 @@
 package config
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"text/template"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -172,4 +176,74 @@ func (c *ProwConfig) mergeProwJobDefault(own *v1.ProwJobDefault, repo, cluster s
 		merged.TenantID = v1.GlobalDefaultTenantID
 	}
 	return merged
+}
+
+func (c *Controller) resolve(s *sectionContext, field string, funcs template.FuncMap) {
+	if c.JobURLTemplate != "" {
+		c.jobURLTemplate = checkTemplate(s.report, field+".job_url_template", "JobURL", c.JobURLTemplate, funcs)
+	}
+	if c.ReportTemplate != "" {
+		if len(c.ReportTemplates) > 0 {
+			s.report(field+".report_template", "found together with report_templates, expected only report_templates")
+		} else {
+			s.warn(field+".report_template", "deprecated; use report_templates with the key *")
+			c.ReportTemplates, c.ReportTemplate = map[string]string{"*": c.ReportTemplate}, ""
+		}
+	}
+	c.reportTemplates = make(map[string]*template.Template, len(c.ReportTemplates))
+	for _, key := range slices.Sorted(maps.Keys(c.ReportTemplates)) {
+		c.reportTemplates[key] = checkTemplate(s.report, field+".report_templates."+key, "Report", c.ReportTemplates[key], nil)
+	}
+	if c.MaxConcurrency < 0 {
+		s.report(field+".max_concurrency", "found %d, expected 0 (no limit) or a positive number", c.MaxConcurrency)
+	}
+	if c.MaxGoroutines < 0 {
+		s.report(field+".max_goroutines", "found %d, expected a positive number", c.MaxGoroutines)
+	}
+	defaultTo(&c.MaxGoroutines, 20)
+}
+
+func (p *Plank) resolve(s *sectionContext) {
+	p.Controller.resolve(s, "plank", nil)
+	defaultDuration(&p.PodPendingTimeout, 10*time.Minute)
+	defaultDuration(&p.PodRunningTimeout, 48*time.Hour)
+	defaultDuration(&p.PodUnscheduledTimeout, 5*time.Minute)
+	if p.MaxRevivals == nil {
+		p.MaxRevivals = new(int)
+		*p.MaxRevivals = 3
+	}
+	if len(p.DefaultDecorationConfigsMap) > 0 && len(p.DefaultDecorationConfigEntries) > 0 {
+		s.report("plank.default_decoration_configs", "found together with default_decoration_config_entries, expected one of them")
+	}
+	p.decorationDefaults = p.DefaultDecorationConfigEntries
+	if len(p.DefaultDecorationConfigEntries) == 0 {
+		for _, key := range bySpecificity(p.DefaultDecorationConfigsMap) {
+			p.decorationDefaults = append(p.decorationDefaults, DecorationDefault{OrgRepo: key, Config: p.DefaultDecorationConfigsMap[key]})
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.JobURLPrefixConfig)) {
+		checkURL(s.report, "plank.job_url_prefix_config."+key, p.JobURLPrefixConfig[key])
+	}
+}
+
+// bySpecificity lists keys of the older maps of defaults: "", "*", orgs, then
+// repositories, each in lexical order.
+func bySpecificity[T any](m map[string]T) []string {
+	rank := func(key string) int {
+		switch {
+		case key == "":
+			return 0
+		case key == "*":
+			return 1
+		case !strings.Contains(withoutScheme(key), "/"):
+			return 2
+		}
+		return 3
+	}
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
 }

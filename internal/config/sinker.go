@@ -1,6 +1,10 @@
 package config
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Sinker configures the garbage collector.
 type Sinker struct {
@@ -14,4 +18,11 @@ type Sinker struct {
 	TerminatedPodTTL *metav1.Duration `json:"terminated_pod_ttl,omitempty"`
 	// ExcludeClusters are build clusters that are left alone.
 	ExcludeClusters []string `json:"exclude_clusters,omitempty"`
+}
+
+func (s *Sinker) resolve() {
+	defaultDuration(&s.ResyncPeriod, time.Hour)
+	defaultDuration(&s.MaxProwJobAge, 7*24*time.Hour)
+	defaultDuration(&s.MaxPodAge, 24*time.Hour)
+	defaultDuration(&s.TerminatedPodTTL, s.MaxPodAge.Duration)
 }

@@ -1,6 +1,10 @@
 package config
 
 import (
+	"io"
+	"maps"
+	"slices"
+
 	v1 "prow/api/prowjobs/v1"
 )
 
@@ -15,3 +19,30 @@ type SlackReport struct {
 
 // DefaultSlackTemplate is used where none is configured.
 const DefaultSlackTemplate = `Job {{.Spec.Job}} of type {{.Spec.Type}} ended with state {{.Status.State}}. <{{.Status.URL}}|View logs>`
+
+func (c *ProwConfig) resolveSlack(s *sectionContext) {
+	for _, key := range slices.Sorted(maps.Keys(c.SlackReporterConfigs)) {
+		report, field := c.SlackReporterConfigs[key], "slack_reporter_configs."+key
+		defaultTo(&report.ReportTemplate, DefaultSlackTemplate)
+		if report.Channel == "" {
+			s.report(field+".channel", "missing, expected the name of a channel")
+		}
+		if t := checkTemplate(s.report, field+".report_template", "Slack", report.ReportTemplate, nil); t != nil {
+			// An empty ProwJob has no refs: templates must guard against that.
+			if err := t.Execute(io.Discard, &v1.ProwJob{}); err != nil {
+				s.report(field+".report_template", "the template fails on a job without refs: %v", err)
+			}
+		}
+		c.SlackReporterConfigs[key] = report
+	}
+}
+
+// SlackReportFor returns what is configured for jobs with the refs; ok is
+// false where nothing is.
+func (c *ProwConfig) SlackReportFor(refs *v1.Refs) (report SlackReport, ok bool) {
+	if refs == nil {
+		report, ok = c.SlackReporterConfigs["*"]
+		return report, ok
+	}
+	return byRepo(c.SlackReporterConfigs, refs.Org, refs.Repo)
+}

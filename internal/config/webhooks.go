@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -18,4 +20,12 @@ type ManagedWebhooks struct {
 type ManagedWebhookInfo struct {
 	// TokenCreatedAfter must not lie in the future.
 	TokenCreatedAfter time.Time `json:"token_created_after"`
+}
+
+func (m *ManagedWebhooks) check(s *sectionContext) {
+	for _, key := range slices.Sorted(maps.Keys(m.OrgRepoConfig)) {
+		if created := m.OrgRepoConfig[key].TokenCreatedAfter; created.After(s.now) {
+			s.report("managed_webhooks.org_repo_config."+key+".token_created_after", "found %s, expected a time that is not in the future", created.Format(time.RFC3339))
+		}
+	}
 }

@@ -34,14 +34,14 @@ func logToFile(path string) error {
 	return nil
 }
 
-// etcdLogger writes etcd's warnings to the same file. What etcd calls fatal
-// must not end the process behind the caller's back: it is reported to fatal
-// and ends only the goroutine.
+// etcdLogger writes etcd's warnings to the same file. What etcd calls fatal, or
+// a reason to panic, must not end the process behind the caller's back: it is
+// reported to fatal and ends only the goroutine.
 func etcdLogger(fatal chan<- error) *zap.Logger {
 	encoding := zap.NewDevelopmentEncoderConfig()
 	encoding.TimeKey = zapcore.OmitKey // klog writes the time
 	core := zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), zapcore.AddSync(klogWriter{}), zapcore.WarnLevel)
-	return zap.New(core, zap.WithFatalHook(fatalHook{fatal})).Named("etcd")
+	return zap.New(core, zap.WithFatalHook(fatalHook{fatal}), zap.WithPanicHook(fatalHook{fatal})).Named("etcd")
 }
 
 type klogWriter struct{}
@@ -59,6 +59,9 @@ func (h fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) 
 		f.AddTo(enc)
 	}
 	msg := entry.Message
+	if path, ok := enc.Fields["path"]; ok {
+		msg = fmt.Sprintf("%s %v", msg, path)
+	}
 	if cause, ok := enc.Fields["error"]; ok {
 		msg = fmt.Sprintf("%s: %v", msg, cause)
 	}

@@ -37,6 +37,7 @@ type container struct {
 	r       *runner
 	spec    *corev1.Container
 	volumes *volumes
+	initial bool // an init container that is no sidecar
 
 	// sidecarEnd ends a sidecar after the containers have.
 	sidecarEnd context.CancelFunc
@@ -181,7 +182,8 @@ func (c *container) once(end context.Context, restart int) (int, error) {
 	}
 	c.set(func(s *corev1.ContainerStatus) {
 		s.State = corev1.ContainerState{Terminated: state}
-		s.Ready, s.Started = false, new(bool)
+		// An init container that has done its work counts as ready.
+		s.Ready, s.Started = c.initial && exit.Code == 0, new(bool)
 	})
 	return exit.Code, nil
 }

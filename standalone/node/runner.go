@@ -58,7 +58,9 @@ func newRunner(p *provider, pod *corev1.Pod) *runner {
 	}
 	r.end, r.endPod = context.WithCancelCause(context.Background())
 	for i := range pod.Spec.InitContainers {
-		r.init = append(r.init, newContainer(r, &pod.Spec.InitContainers[i], reasonPodInitializing))
+		c := newContainer(r, &pod.Spec.InitContainers[i], reasonPodInitializing)
+		c.initial = !isSidecar(*c.spec)
+		r.init = append(r.init, c)
 	}
 	waiting := reasonContainerCreating
 	if len(pod.Spec.InitContainers) > 0 {

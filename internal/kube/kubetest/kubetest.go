@@ -91,6 +91,16 @@ func Start(t testing.TB, flags ...string) *Cluster {
 	return c
 }
 
+// Binary returns the standalone program, for tests that start it themselves.
+func Binary(t testing.TB) string {
+	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatalf("find the standalone program: %v", err)
+	}
+	return bin
+}
+
 // Run runs the tests and then ends the control planes they started. It is for
 // TestMain; without it the control planes end a moment after the test binary.
 func Run(m *testing.M) int {

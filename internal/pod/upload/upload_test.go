@@ -398,3 +398,26 @@ func BenchmarkManyFiles(b *testing.B) {
 		}
 	}
 }
+
+func TestOpenFileDoesNotWaitForAPipe(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		f, err := OpenFile(fifo)
+		if err == nil {
+			_ = f.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("a pipe is no file")
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("opening a pipe waits for its other end")
+	}
+}

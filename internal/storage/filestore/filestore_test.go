@@ -118,3 +118,18 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the room must be free again: %v", err)
 	}
 }
+
+// A process that is killed between the two renames leaves new attributes beside
+// old content.
+func TestAttributesOfAnotherContentAreIgnored(t *testing.T) {
+	b, dir := open(t)
+	if err := b.Put(t.Context(), "x", strings.NewReader("plain"), storage.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".attrs.x"), []byte(`{"size":77,"contentEncoding":"gzip"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Stat(t.Context(), "x"); err != nil || got.ContentEncoding != "" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}

@@ -29,6 +29,7 @@ type nodeFlags struct {
 	executor      string
 	runtime       string
 	runtimeArgs   []string
+	createArgs    []string
 	imageBinaries map[string]string
 	hostPaths     []string
 	expose        []string
@@ -40,6 +41,7 @@ func (f *nodeFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.executor, "executor", executorHost, "how containers run: host (on this machine's files, no images) or container (podman or docker)")
 	fs.StringVar(&f.runtime, "container-runtime", "", "program of the container executor; empty: podman or docker, whichever is found")
 	fs.StringArrayVar(&f.runtimeArgs, "container-runtime-arg", nil, "argument of the container runtime before its command, such as --runtime=runc")
+	fs.StringArrayVar(&f.createArgs, "container-create-arg", nil, "argument of the container runtime's create command, such as --ulimit=nofile=1000:1000")
 	fs.StringToStringVar(&f.imageBinaries, "image-binary", nil, "image=path: a program of this machine that stands for an image (without tag)")
 	fs.StringSliceVar(&f.hostPaths, "allow-host-path", nil, "directories that hostPath volumes may be in")
 	fs.StringSliceVar(&f.expose, "expose", nil, "files and directories that jobs see read-only although they are in a hidden place such as a home")
@@ -80,7 +82,7 @@ func (f *nodeFlags) run(ctx context.Context, cp *controlplane.ControlPlane, read
 	defer host.Close()
 	var exec executor.Executor = host
 	if f.executor == executorContainer {
-		if exec, err = containerexec.New(ctx, host, containerexec.Options{Program: f.runtime, Args: f.runtimeArgs, Owner: cp.Dir()}); err != nil {
+		if exec, err = containerexec.New(ctx, host, containerexec.Options{Program: f.runtime, Args: f.runtimeArgs, CreateArgs: f.createArgs, Owner: cp.Dir()}); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,9 @@ type Options struct {
 	Program string
 	// Args precede the command in every call, for example --runtime=runc.
 	Args []string
+	// CreateArgs are added to the command that creates a container, for
+	// example --ulimit=nofile=1000:1000 where inherited limits cannot be had.
+	CreateArgs []string
 	// Owner tells this program's containers from others'; the state directory.
 	Owner string
 }
@@ -176,12 +179,10 @@ func containerName(id string) string { return "prow-" + notInNames.ReplaceAllStr
 
 // createArgs describes the container to the program.
 func (e *Executor) createArgs(name string, spec executor.Spec) []string {
-	args := []string{"create", "--name", name, "--init", "--network", "host",
+	args := slices.Concat([]string{"create", "--name", name, "--network", "host",
 		"--label", ownerLabel + "=" + e.opts.Owner,
 		"--label", "prow.standalone.pod=" + spec.Namespace + "/" + spec.Pod,
-		// Asked for explicitly, as inherited limits may not be raisable.
-		"--ulimit", "nproc=" + ulimit, "--ulimit", "nofile=" + ulimit,
-	}
+	}, e.opts.CreateArgs)
 	for _, v := range spec.Env {
 		args = append(args, "--env", v)
 	}
@@ -212,9 +213,6 @@ func (e *Executor) createArgs(name string, spec executor.Spec) []string {
 	}
 	return slices.Concat(args, []string{spec.Image}, rest)
 }
-
-// ulimit is enough for any job and allowed on machines that cap it.
-const ulimit = "4096:4096"
 
 func user(s executor.Security) string {
 	if s.User == nil && s.Group == nil {

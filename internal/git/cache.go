@@ -1,0 +1,227 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Remote is where a repository comes from.
+type Remote struct {
+	// URL is without credentials.
+	URL string
+	// Settings are for git when it talks to the remote; see BasicAuth.
+	Settings []Setting
+}
+
+// Remotes tells where repositories are. It is asked each time, since tokens expire.
+type Remotes func(ctx context.Context, org, repo string) (Remote, error)
+
+// Cache keeps a bare mirror of each repository, and makes work trees from them.
+// It may be used concurrently: one lock for each repository keeps updates of its
+// mirror apart from each other and from the making of work trees.
+//
+// A mirror that is damaged, such as by a full disk, is made anew. Work trees do
+// not depend on their mirror once they are made.
+type Cache struct {
+	dir     string
+	workDir string
+	remotes Remotes
+	runner  *Runner
+
+	mu    sync.Mutex
+	locks map[string]*sync.RWMutex
+}
+
+// NewCache keeps mirrors below dir, which may hold those of an earlier process,
+// and work trees below workDir; both are made on demand. Two caches must not
+// share a dir.
+func NewCache(dir, workDir string, remotes Remotes, runner *Runner) (*Cache, error) {
+	for _, d := range []string{dir, workDir} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, fmt.Errorf("making the git cache: %w", err)
+		}
+	}
+	return &Cache{
+		dir:     dir,
+		workDir: workDir,
+		remotes: remotes,
+		runner: runner.With(
+			Setting{"gc.auto", "0"},           // a gc in between would hold everything up
+			Setting{"fetch.unpackLimit", "1"}, // packs are cheap to clone, loose objects are not
+			Setting{"safe.directory", "*"},
+		),
+		locks: map[string]*sync.RWMutex{},
+	}, nil
+}
+
+// Need says what a work tree is for.
+type Need struct {
+	// Commits have to be in it. If all are in the mirror already, the remote is not
+	// asked. Without commits the mirror is brought up to date first.
+	Commits []string
+	// Sparse limits the files to these directories and the top level; nil is all.
+	Sparse []string
+}
+
+// Tree makes a work tree of a repository, with nothing checked out yet. The
+// caller closes it.
+func (c *Cache) Tree(ctx context.Context, org, repo string, need Need) (*Tree, error) {
+	tree, err := c.tree(ctx, org, repo, need)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a work tree of %s/%s: %w", org, repo, err)
+	}
+	return tree, nil
+}
+
+func (c *Cache) tree(ctx context.Context, org, repo string, need Need) (*Tree, error) {
+	mirror, lock, err := c.mirror(org, repo)
+	if err != nil {
+		return nil, err
+	}
+	for _, commit := range need.Commits {
+		if !isHash(commit) {
+			return nil, fmt.Errorf("%q is not the hash of a commit", commit)
+		}
+	}
+	// With everything there already, work trees are made side by side.
+	lock.RLock()
+	if len(need.Commits) > 0 && len(c.missing(ctx, mirror, need.Commits)) == 0 {
+		tree, err := c.checkoutless(ctx, mirror, need)
+		lock.RUnlock()
+		if err == nil || ctx.Err() != nil {
+			return tree, err
+		}
+	} else {
+		lock.RUnlock()
+	}
+
+	lock.Lock()
+	defer lock.Unlock()
+	err = c.update(ctx, org, repo, mirror, need.Commits)
+	var tree *Tree
+	if err == nil {
+		if tree, err = c.checkoutless(ctx, mirror, need); err == nil {
+			return tree, nil
+		}
+	}
+	if ctx.Err() != nil || !c.damaged(ctx, mirror) {
+		return nil, err
+	}
+	if err := os.RemoveAll(mirror); err != nil {
+		return nil, fmt.Errorf("removing a damaged mirror: %w", err)
+	}
+	if err := c.update(ctx, org, repo, mirror, need.Commits); err != nil {
+		return nil, err
+	}
+	return c.checkoutless(ctx, mirror, need)
+}
+
+// mirror returns the directory of a mirror and its lock.
+func (c *Cache) mirror(org, repo string) (string, *sync.RWMutex, error) {
+	org = strings.TrimPrefix(strings.TrimPrefix(org, "https://"), "http://") // Gerrit's orgs are addresses
+	name := org + "/" + repo
+	for element := range strings.SplitSeq(name, "/") {
+		if element == "" || strings.HasPrefix(element, ".") || strings.HasPrefix(element, "-") {
+			return "", nil, fmt.Errorf("%q is no name of a repository", name)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.locks[name] == nil {
+		c.locks[name] = &sync.RWMutex{}
+	}
+	// The suffix keeps a repository apart from the directory of one named below it.
+	return filepath.Join(c.dir, filepath.FromSlash(name)+".git"), c.locks[name], nil
+}
+
+// missing returns the commits that a mirror lacks.
+func (c *Cache) missing(ctx context.Context, mirror string, commits []string) []string {
+	return slices.DeleteFunc(slices.Clone(commits), func(commit string) bool {
+		_, err := c.runner.Output(ctx, mirror, "--git-dir=.", "cat-file", "-e", commit+"^{commit}")
+		return err == nil
+	})
+}
+
+// update makes the mirror if there is none, and brings what is needed into it.
+func (c *Cache) update(ctx context.Context, org, repo, mirror string, commits []string) error {
+	remote, err := c.remotes(ctx, org, repo)
+	if err != nil {
+		return err
+	}
+	runner := c.runner.With(remote.Settings...)
+	fetchAll := []string{"--git-dir=.", "fetch", "--prune", "--no-write-fetch-head", remote.URL, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
+
+	_, err = os.Stat(filepath.Join(mirror, "HEAD"))
+	isNew := errors.Is(err, os.ErrNotExist)
+	if isNew {
+		if err := c.initialize(ctx, runner, mirror, fetchAll); err != nil {
+			return err
+		}
+	} else if len(commits) == 0 {
+		if _, err := runner.Output(ctx, mirror, fetchAll...); err != nil {
+			return err
+		}
+	}
+	if missing := c.missing(ctx, mirror, commits); len(missing) > 0 {
+		args := append([]string{"--git-dir=.", "fetch", "--no-write-fetch-head", "--no-tags", remote.URL}, missing...)
+		if _, err := runner.Output(ctx, mirror, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// initialize makes a mirror, which appears only when it is complete.
+func (c *Cache) initialize(ctx context.Context, runner *Runner, mirror string, fetchAll []string) error {
+	if err := os.MkdirAll(filepath.Dir(mirror), 0o755); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(mirror), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	if _, err := runner.Output(ctx, temp, "init", "--bare", "--quiet"); err != nil {
+		return err
+	}
+	if _, err := runner.Output(ctx, temp, fetchAll...); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(mirror); err != nil { // the rest of one that was damaged
+		return err
+	}
+	return os.Rename(temp, mirror)
+}
+
+// damaged tells whether git itself cannot make sense of a mirror.
+func (c *Cache) damaged(ctx context.Context, mirror string) bool {
+	_, err := c.runner.Output(ctx, mirror, "--git-dir=.", "fsck", "--connectivity-only", "--no-dangling", "--no-progress")
+	return err != nil
+}
+
+// checkoutless clones a mirror without a checkout. Git links the packs, so this
+// takes hardly any time or room.
+func (c *Cache) checkoutless(ctx context.Context, mirror string, need Need) (*Tree, error) {
+	dir, err := os.MkdirTemp(c.workDir, "tree-*")
+	if err != nil {
+		return nil, err
+	}
+	t := &Tree{dir: dir, runner: c.runner}
+	if err := t.make(ctx, mirror, need); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func isHash(s string) bool {
+	if len(s) != 40 && len(s) != 64 {
+		return false
+	}
+	return strings.Trim(s, "0123456789abcdef") == ""
+}
