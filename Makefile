@@ -1,6 +1,8 @@
 # `make up` and `make test` are all that most people need; `make help` lists the rest.
 
 SHELL := /bin/bash
+# One setting for builds, tests and linters, so that they share compiled packages.
+export CGO_ENABLED := 0
 BIN := $(CURDIR)/bin
 VERSION ?= v$(shell date -u +%Y%m%d)-$(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X prow/internal/service.version=$(VERSION)
@@ -15,9 +17,9 @@ help: ## List what can be made
 .PHONY: build
 build: ## Build all programs into bin/
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/prow ./cmd/prow
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(UTILITIES))
-	CGO_ENABLED=0 go build -C standalone -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/prow-standalone ./cmd/prow-standalone
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/prow ./cmd/prow
+	go build -ldflags '-s -w' -o $(BIN)/ $(addprefix ./cmd/,$(UTILITIES))
+	go build -C standalone -ldflags '$(LDFLAGS)' -o $(BIN)/prow-standalone ./cmd/prow-standalone
 
 .PHONY: up
 up: build ## Run all of Prow on this machine, with this repository on its forge
@@ -34,7 +36,7 @@ test: build lint ## Run linters and all tests
 
 .PHONY: race
 race: build ## Run the tests with the race detector
-	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)
+	CGO_ENABLED=1 PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)
 
 .PHONY: bench
 bench: build ## Run the headline benchmarks; the method stands in test/bench

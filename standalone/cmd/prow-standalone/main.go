@@ -18,6 +18,7 @@ import (
 
 // commands is the table.
 var commands = []func() *cobra.Command{
+	upCommand,
 	controlplaneCommand,
 	containerInitCommand,
 }
