@@ -359,12 +359,3 @@ func (r *receiver) wait(name string, skip int) received {
 		}
 	}
 }
-
-// names lists what came, in order.
-func (r *receiver) names() []string {
-	var out []string
-	for _, g := range r.all() {
-		out = append(out, strings.TrimSuffix(g.event+"/"+g.action, "/"))
-	}
-	return out
-}
