@@ -40,6 +40,7 @@ func token(login string) string { return "token-of-" + login }
 
 func newWorld(t *testing.T, opts ...func(*Options)) *world {
 	t.Helper()
+	t.Parallel() // each world has its own directory and port
 	w := &world{t: t, dir: t.TempDir(), hook: newReceiver(t)}
 	if len(opts) > 0 {
 		w.opts = opts[0]
