@@ -320,7 +320,8 @@ func TestInRepoCacheKeepsContentNotDefaults(t *testing.T) {
 func TestInRepoLookupsShareOneReading(t *testing.T) {
 	trees := &memoryTrees{fs: mapFS(map[string]string{".prow.yaml": own("a")}), gate: make(chan struct{})}
 	c := main(t, "in_repo_config: {enabled: {'*': true}}")
-	r := NewInRepo(trees, InRepoOptions{})
+	reg := prometheus.NewRegistry()
+	r := NewInRepo(trees, InRepoOptions{Registerer: reg})
 	impatient, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, 10)
 	first := make(chan error, 1)
@@ -336,6 +337,9 @@ func TestInRepoLookupsShareOneReading(t *testing.T) {
 			_, err := r.Jobs(t.Context(), c, "org/repo", "main", SHA("base"))
 			errs <- err
 		}()
+	}
+	for counter(t, reg, "inRepoConfigCache_lookups") < float64(1+cap(errs)) {
+		runtime.Gosched()
 	}
 	// The one who reads gives up; the others must not suffer.
 	cancel()

@@ -454,6 +454,23 @@ func TestPresetsMustNotShareALabel(t *testing.T) {
 	wantError(t, err, "b.yaml:2:3", "p: a", "a.yaml:1")
 }
 
+// TestRetryKeepsItsOwnInterval: the interval between attempts is not that of
+// the periodic.
+func TestRetryKeepsItsOwnInterval(t *testing.T) {
+	c := main(t, `
+periodics:
+- {name: a, interval: 6h, retry: {attempts: 3, interval: 10m}, spec: &s {containers: [{}]}}
+- {name: b, minimum_interval: 90m, spec: *s}
+`)
+	a, b := &c.Periodics[0], &c.Periodics[1]
+	if a.IntervalDuration() != 6*time.Hour || a.RetryInterval() != 10*time.Minute || a.MinimumIntervalDuration() != 0 {
+		t.Errorf("found %v, %v, %v", a.IntervalDuration(), a.RetryInterval(), a.MinimumIntervalDuration())
+	}
+	if b.IntervalDuration() != 0 || b.MinimumIntervalDuration() != 90*time.Minute || b.RetryInterval() != 0 {
+		t.Errorf("found %v, %v, %v", b.IntervalDuration(), b.MinimumIntervalDuration(), b.RetryInterval())
+	}
+}
+
 func changed(files ...string) ChangedFiles {
 	return func() ([]string, error) { return files, nil }
 }
@@ -743,6 +760,9 @@ prowjob_default_entries:
 
 // TestLookupsDoNotAllocate holds for each of many jobs.
 func TestLookupsDoNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties the pools of package regexp")
+	}
 	c := main(t, "presubmits:\n  org/repo:\n  - {name: a, run_if_changed: ^x$, branches: [main], skip_branches: [old], spec: {containers: [{}]}}\n")
 	changes := changed("a", "b", "x")
 	n := testing.AllocsPerRun(100, func() {

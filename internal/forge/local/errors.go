@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 )
 
@@ -13,7 +14,16 @@ type apiError struct {
 	Errors  []obj
 }
 
-func (e *apiError) Error() string { return e.Message }
+func (e *apiError) Error() string {
+	msg := e.Message
+	for _, d := range e.Errors {
+		msg += fmt.Sprintf(": %v %v is %v", d["resource"], d["field"], d["code"])
+		if m, ok := d["message"]; ok {
+			msg += fmt.Sprintf(" (%v)", m)
+		}
+	}
+	return msg
+}
 
 // docsURL stands where GitHub links its manual.
 const docsURL = "https://docs.github.com/rest"

@@ -40,6 +40,7 @@ func token(login string) string { return "token-of-" + login }
 
 func newWorld(t *testing.T, opts ...func(*Options)) *world {
 	t.Helper()
+	t.Parallel() // each world has its own directory and port
 	w := &world{t: t, dir: t.TempDir(), hook: newReceiver(t)}
 	if len(opts) > 0 {
 		w.opts = opts[0]
@@ -358,13 +359,4 @@ func (r *receiver) wait(name string, skip int) received {
 			r.t.Fatalf("no webhook %s; got %v", name, names)
 		}
 	}
-}
-
-// names lists what came, in order.
-func (r *receiver) names() []string {
-	var out []string
-	for _, g := range r.all() {
-		out = append(out, strings.TrimSuffix(g.event+"/"+g.action, "/"))
-	}
-	return out
 }

@@ -346,7 +346,7 @@ type repoRow struct {
 
 // home shows everything, or what belongs to one owner.
 func (v *visit) home(owner string) error {
-	heading, query := "Pull requests", ""
+	heading, query := "Overview", ""
 	where, args := "", []any{}
 	if owner != "" {
 		a, err := v.account(owner)
