@@ -52,6 +52,10 @@ type Up struct {
 	Options *Options
 	// Kubeconfig has the administrator's credentials.
 	Kubeconfig string
+	// ForgeAPI is the base of the forge's REST API.
+	ForgeAPI string
+	// Approves tells that the repository has owners, so that a merge needs their approval.
+	Approves bool
 	// Took is the time from the start to ready.
 	Took time.Duration
 }
@@ -82,8 +86,8 @@ func Run(ctx context.Context, o *Options, ready func(context.Context, *Up) error
 	if err != nil {
 		return err
 	}
-	err = runOn(ctx, o, repo, cp, host{log, level, secrets}, func(ctx context.Context) error {
-		return ready(ctx, &Up{Options: o, Kubeconfig: cp.KubeconfigPath(), Took: time.Since(began)})
+	err = runOn(ctx, o, repo, cp, host{log, level, secrets}, func(ctx context.Context, forgeAPI string) error {
+		return ready(ctx, &Up{Options: o, Kubeconfig: cp.KubeconfigPath(), ForgeAPI: forgeAPI, Approves: repo.hasOwners, Took: time.Since(began)})
 	})
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()
@@ -98,7 +102,7 @@ type host struct {
 }
 
 // runOn runs the forge, the node and the components on a control plane.
-func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.ControlPlane, h host, ready func(context.Context) error) error {
+func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.ControlPlane, h host, ready func(ctx context.Context, forgeAPI string) error) error {
 	if err := writeConfig(o.path("config"), settings{
 		Org: o.Org, Repo: o.Repo, DeckURL: URL(o.DeckPort), ForgeURL: URL(o.ForgePort), Bucket: "file://" + o.path("storage"),
 		ImagePrefix: imagePrefix, Branch: repo.branch, Owners: repo.hasOwners,
@@ -162,7 +166,7 @@ func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.Contro
 				return nil
 			}
 		}
-		return ready(ctx)
+		return ready(ctx, forge.APIURL())
 	})
 	return group.Wait()
 }

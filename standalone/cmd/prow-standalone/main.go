@@ -19,6 +19,7 @@ import (
 // commands is the table.
 var commands = []func() *cobra.Command{
 	upCommand,
+	demoCommand,
 	controlplaneCommand,
 	containerInitCommand,
 }
