@@ -300,6 +300,28 @@ func TestPullRequestDetails(t *testing.T) {
 	if _, _, err := w.as("stranger").PullRequests.CreateReview(ctx, "acme", "app", n, &github.PullRequestReviewRequest{Event: github.Ptr("APPROVE")}); err != nil {
 		t.Error(err)
 	}
+	decision := func() string {
+		var a struct {
+			Repository struct {
+				PullRequest struct{ ReviewDecision string }
+			}
+		}
+		if errs := w.ask("dev", fmt.Sprintf(`{repository(owner:"acme",name:"app"){pullRequest(number:%d){reviewDecision}}}`, n), nil, &a); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		return a.Repository.PullRequest.ReviewDecision
+	}
+	if d := decision(); d != "" {
+		t.Errorf("a stranger's review decides: %s", d)
+	}
+	for _, step := range []struct{ event, want string }{{"APPROVE", "APPROVED"}, {"COMMENT", "APPROVED"}, {"REQUEST_CHANGES", "CHANGES_REQUESTED"}} {
+		if _, _, err := w.as("boss").PullRequests.CreateReview(ctx, "acme", "app", n, &github.PullRequestReviewRequest{Event: &step.event, Body: github.Ptr("x")}); err != nil {
+			t.Error(err)
+		}
+		if d := decision(); d != step.want {
+			t.Errorf("after %s: %s, want %s", step.event, d, step.want)
+		}
+	}
 	_, _, err = gh.PullRequests.CreateReview(ctx, "acme", "app", n, &github.PullRequestReviewRequest{Event: github.Ptr("APPROVE")})
 	wantErr(t, err, 422, "own pull request")
 	_, _, err = gh.PullRequests.RequestReviewers(ctx, "acme", "app", n, github.ReviewersRequest{Reviewers: []string{"stranger"}})

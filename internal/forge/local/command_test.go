@@ -2,7 +2,9 @@ package local
 
 import (
 	"context"
-	"net"
+	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -79,34 +81,22 @@ tokens:
 - login: alice
   token_file: `+tokenFile+`
 `)
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	o := Options{Dir: filepath.Join(dir, "state"), Listen: addr, SeedFile: seed, HookURL: hook.url, HMACSecretFile: write("hmac", "secret\n"), AnonymousRead: true}
+	o := Options{Dir: filepath.Join(dir, "state"), Listen: "127.0.0.1:0", SeedFile: seed, HookURL: hook.url, HMACSecretFile: write("hmac", "secret\n"), AnonymousRead: true}
+	logs, out := io.Pipe()
+	o.Logger = slog.New(slog.NewJSONHandler(out, nil))
 	go func() { done <- Run(ctx, o) }()
+	var line struct{ URL string }
+	lines := json.NewDecoder(logs)
+	if err := lines.Decode(&line); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, logs) }()
+	addr := strings.TrimPrefix(line.URL, "http://")
 	push := hook.wait("push", 0).payload(t)
 	if push["ref"] != "refs/heads/main" || push["head_commit"].(map[string]any)["message"] != "from the source" {
 		t.Errorf("push: %v", push["ref"])
-	}
-	deadline := time.After(20 * time.Second)
-	for { // the hook may hear of the seed before the server is up
-		resp, err := http.Get("http://" + addr + "/healthz")
-		if err == nil {
-			_ = resp.Body.Close()
-			break
-		}
-		select {
-		case <-deadline:
-			t.Fatal(err)
-		case <-time.After(10 * time.Millisecond):
-		}
 	}
 	raw, err := os.ReadFile(tokenFile)
 	if err != nil {
@@ -125,6 +115,7 @@ tokens:
 	if resp.StatusCode != 200 {
 		t.Errorf("the seeded token got %d", resp.StatusCode)
 	}
+	o.Listen = addr
 	if err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("second start: %v", err)
 	}

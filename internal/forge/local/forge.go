@@ -182,7 +182,8 @@ func (f *Forge) Close() error {
 		}
 	}
 	if f.lock != nil {
-		errs = append(errs, f.lock.Close())
+		// Closing alone is not enough: a child between fork and exec shares the lock.
+		errs = append(errs, syscall.Flock(int(f.lock.Fd()), syscall.LOCK_UN), f.lock.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -24,7 +24,7 @@ import (
 // (schema.graphql); a parser and validator from a library, which give clients
 // the errors they would get from GitHub; and the small executor below, which
 // walks a validated query over objects whose fields are values or functions
-// (graphql_types.go). One request runs on one goroutine.
+// (the other graphql_ files). One request runs on one goroutine.
 
 //go:embed schema.graphql
 var graphSchema string

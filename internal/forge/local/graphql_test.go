@@ -166,6 +166,9 @@ func TestGraphQLPages(t *testing.T) {
 		for _, n := range a.Repository.Issues.Nodes {
 			numbers = append(numbers, n.Number)
 		}
+		if len(a.Repository.Issues.Nodes) > 2 {
+			t.Errorf("a page of %d", len(a.Repository.Issues.Nodes))
+		}
 		if a.Repository.Issues.TotalCount != 5 {
 			t.Errorf("total %d", a.Repository.Issues.TotalCount)
 		}

@@ -29,6 +29,7 @@ type world struct {
 	dir    string
 	addr   string
 	forge  *Forge
+	ln     *keptListener
 	server *http.Server
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -50,7 +51,9 @@ func newWorld(t *testing.T, opts ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	w.addr = ln.Addr().String()
-	w.start(ln)
+	w.ln = &keptListener{ln.(*net.TCPListener)}
+	t.Cleanup(func() { _ = ln.Close() })
+	w.start()
 	seed := Seed{
 		Users: []User{
 			{Login: "boss", Email: "boss@example.com"}, {Login: "dev", Name: "Dev Eloper", Email: "dev@example.com"},
@@ -79,9 +82,18 @@ func newWorld(t *testing.T, opts ...func(*Options)) *world {
 	return w
 }
 
+// keptListener stays open when a server closes it, so that no other test gets
+// the port between two lives of a forge.
+type keptListener struct{ *net.TCPListener }
+
+func (k *keptListener) Close() error { return k.SetDeadline(time.Unix(1, 0)) }
+
 // start opens the forge in its directory and serves it.
-func (w *world) start(ln net.Listener) {
+func (w *world) start() {
 	w.t.Helper()
+	if err := w.ln.SetDeadline(time.Time{}); err != nil {
+		w.t.Fatal(err)
+	}
 	o := Options{Dir: w.dir, BaseURL: "http://" + w.addr, AnonymousRead: true, SignIn: true}
 	if w.opts != nil {
 		w.opts(&o)
@@ -92,8 +104,9 @@ func (w *world) start(ln net.Listener) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.forge, w.stop, w.done = f, cancel, make(chan struct{})
-	w.server = &http.Server{Handler: f.Handler()}
-	go func() { _ = w.server.Serve(ln) }()
+	server := &http.Server{Handler: f.Handler()}
+	w.server = server
+	go func() { _ = server.Serve(w.ln) }()
 	go func() {
 		defer close(w.done)
 		if err := f.Run(ctx); err != nil {
@@ -115,11 +128,7 @@ func (w *world) halt() {
 func (w *world) restart() {
 	w.t.Helper()
 	w.halt()
-	ln, err := net.Listen("tcp", w.addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.start(ln)
+	w.start()
 }
 
 // as returns a GitHub client for a login; "" is anonymous.

@@ -143,7 +143,7 @@ func TestCommentFromPage(t *testing.T) {
 	if resp, _ := b.post("/login", "http://evil.example", url.Values{"user": {"dev"}}); resp.StatusCode != 403 {
 		t.Errorf("a form of another site got %d", resp.StatusCode)
 	}
-	for _, back := range []string{"//evil.example/", "http://evil.example/", `/\evil.example`, "evil"} {
+	for _, back := range []string{"//evil.example/", "///evil.example/", "http://evil.example/", `/\evil.example`, "evil"} {
 		b.c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		if resp, _ := b.post("/login", own, url.Values{"user": {"dev"}, "back": {back}}); resp.Header.Get("Location") != "/" {
 			t.Errorf("back to %q leads to %q", back, resp.Header.Get("Location"))

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -239,5 +241,66 @@ func TestDeletedBranchClosesPullRequest(t *testing.T) {
 	c.git("push", "--quiet", "origin", ":gone")
 	if p := w.hook.wait("pull_request/closed", 0).payload(t); p["pull_request"].(map[string]any)["merged"] != false {
 		t.Error("closing by deletion counts as merge")
+	}
+}
+
+func TestRebaseLeavesOutWhatIsThere(t *testing.T) {
+	w := newWorld(t)
+	c := w.clone("writer", "acme/app")
+	c.git("checkout", "--quiet", "-b", "r")
+	picked := c.commit("both.txt", "both\n", "already picked")
+	c.commit("new.txt", "new\n", "new")
+	c.git("push", "--quiet", "origin", "r")
+	c.git("checkout", "--quiet", "main")
+	c.commit("x.txt", "x\n", "x")
+	c.git("cherry-pick", picked)
+	tip := c.git("rev-parse", "HEAD")
+	c.git("push", "--quiet", "origin", "main")
+	n := w.pull("writer", "acme/app", "r", "main", "R").GetNumber()
+	if _, _, err := w.as("robot").PullRequests.Merge(t.Context(), "acme", "app", n, "", &github.PullRequestOptions{MergeMethod: "rebase"}); err != nil {
+		t.Fatal(err)
+	}
+	c.git("fetch", "--quiet", "origin")
+	if got := c.git("log", "--format=%s", tip+"..origin/main"); got != "new" {
+		t.Errorf("rebased commits: %q, want only the new one", got)
+	}
+}
+
+func TestChangeOfType(t *testing.T) {
+	w := newWorld(t)
+	c := w.clone("writer", "acme/app")
+	c.commit("link", "a file\n", "file")
+	c.commit("z.txt", "before\n", "z")
+	c.git("push", "--quiet", "origin", "HEAD:main")
+	c.git("checkout", "--quiet", "-b", "type")
+	if err := os.Remove(filepath.Join(c.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("z.txt", filepath.Join(c.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	c.commit("z.txt", "after\n", "type")
+	c.git("push", "--quiet", "origin", "type")
+	n := w.pull("writer", "acme/app", "type", "main", "Type").GetNumber()
+	files, _, err := w.as("dev").PullRequests.ListFiles(t.Context(), "acme", "app", n, nil)
+	if err != nil || len(files) != 2 || files[0].GetStatus() != "changed" || !strings.Contains(files[1].GetPatch(), "+after") {
+		t.Errorf("files: %v %v", files, err)
+	}
+}
+
+// TestSeedFromShallowCheckout: a clone of limited depth is a usual place to
+// start from.
+func TestSeedFromShallowCheckout(t *testing.T) {
+	w := newWorld(t)
+	c := w.clone("writer", "acme/app")
+	c.commit("a", "a", "a")
+	c.git("push", "--quiet", "origin", "HEAD:main")
+	shallow := filepath.Join(t.TempDir(), "shallow")
+	c.git("clone", "--quiet", "--depth=1", "file://"+w.forge.repoDir(1), shallow)
+	if err := w.forge.CreateRepo(t.Context(), Repo{Owner: "acme", Name: "copy", Source: shallow}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.clone("writer", "acme/copy").git("log", "--format=%s"); got != "a" {
+		t.Errorf("log of the copy: %q", got)
 	}
 }

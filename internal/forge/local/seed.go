@@ -15,7 +15,8 @@ import (
 )
 
 // The methods in this file set a forge up. All may be repeated, at every start
-// for example: what exists already is brought in line, never doubled.
+// for example: nothing is doubled, and accounts, roles, teams, labels and hooks
+// are brought in line. A repository that exists is left as it is.
 
 // User is a person or bot to create.
 type User struct {

@@ -167,7 +167,11 @@ func (f *Forge) describeMove(ctx context.Context, b bare, m *move, known string)
 	}
 	var commits []commit
 	if _, isBranch := m.branch(); isBranch {
-		if commits, err = b.log(ctx, head, logQuery{Exclude: exclude, Reverse: true, Max: maxPushCommits}); err != nil {
+		limit := maxPushCommits
+		if exclude == "" {
+			limit = 1 // the first push is an import: its history is no news and may be long
+		}
+		if commits, err = b.log(ctx, head, logQuery{Exclude: exclude, Reverse: true, Max: limit}); err != nil {
 			return err
 		}
 	}
