@@ -35,7 +35,11 @@ func TestMain(m *testing.M) {
 // the present user owns.
 func tempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "hostexec-")
+	base := "/var/tmp"
+	if victim := os.Getenv("HOSTEXEC_TEST_DIR"); victim != "" {
+		base = victim // its starter cleans up behind it
+	}
+	dir, err := os.MkdirTemp(base, "hostexec-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +328,7 @@ func TestNothingSurvivesTheProgramNotEvenItsKill(t *testing.T) {
 		return
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestNothingSurvivesTheProgramNotEvenItsKill$")
-	cmd.Env = append(os.Environ(), "HOSTEXEC_TEST_VICTIM="+marker)
+	cmd.Env = append(os.Environ(), "HOSTEXEC_TEST_VICTIM="+marker, "HOSTEXEC_TEST_DIR="+tempDir(t))
 	var out buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
