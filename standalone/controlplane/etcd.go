@@ -89,7 +89,13 @@ func startEtcd(ctx context.Context, s *state) (*etcd, error) {
 	return nil, fmt.Errorf("start etcd: %w", err)
 }
 
+// close returns when everything is on disk. The listeners close behind it:
+// kube-apiserver never closes its watches of etcd, and a graceful end would
+// wait five seconds for that.
 func (e *etcd) close() {
-	e.server.Close()
-	e.dir.Close()
+	e.server.Server.Stop()
+	go func() {
+		e.server.Close()
+		e.dir.Close()
+	}()
 }

@@ -127,10 +127,15 @@ func (p *provider) CreatePod(_ context.Context, pod *corev1.Pod) error {
 	if err != nil {
 		return err
 	}
+	p.add(pod, lost)
+	return nil
+}
+
+func (p *provider) add(pod *corev1.Pod, lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.runners[pod.UID] != nil || p.stopped {
-		return nil
+		return
 	}
 	r := newRunner(p, pod.DeepCopy())
 	p.runners[pod.UID] = r
@@ -141,7 +146,6 @@ func (p *provider) CreatePod(_ context.Context, pod *corev1.Pod) error {
 		}
 		r.run(p.life)
 	})
-	return nil
 }
 
 // UpdatePod implements node.PodLifecycleHandler. What may change in a running
@@ -162,10 +166,16 @@ func (p *provider) DeletePod(_ context.Context, pod *corev1.Pod) error {
 	p.mu.Lock()
 	r := p.runners[pod.UID]
 	p.mu.Unlock()
-	if r == nil {
+	switch {
+	case r != nil:
+		r.terminate(deletionGrace(pod))
+	case !terminal(pod.Status.Phase):
+		// It was being deleted when an earlier process ended: there is nothing
+		// to wait a grace period for.
+		p.add(pod, true)
+	default:
 		return errdefs.NotFoundf("pod %s/%s does not run here", pod.Namespace, pod.Name)
 	}
-	r.terminate(deletionGrace(pod))
 	return nil
 }
 

@@ -105,6 +105,7 @@ func runControlplane(ctx context.Context, opts controlplane.Options, node *nodeF
 		if err := json.NewEncoder(out).Encode(line); err != nil {
 			return fmt.Errorf("print ready: %w", err)
 		}
+		tuneIdle()
 		return nil
 	})
 	group.Go(func() error {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -330,6 +331,19 @@ func lostAndPending(t *testing.T, uid int, sig syscall.Signal, seconds string) {
 		pod, err := pods.Get(ctx, "waits", metav1.GetOptions{})
 		return err == nil && pod.Status.StartTime != nil
 	})
+	going := sleepPod("going", seconds)
+	going.Spec.Containers[0].Command = []string{"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"}
+	if _, err := pods.Create(t.Context(), going, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the pod to delete runs", func(ctx context.Context) bool {
+		pod, err := pods.Get(ctx, "going", metav1.GetOptions{})
+		return err == nil && pod.Status.Phase == corev1.PodRunning
+	})
+	hour := int64(3600)
+	if err := pods.Delete(t.Context(), "going", metav1.DeleteOptions{GracePeriodSeconds: &hour}); err != nil {
+		t.Fatal(err)
+	}
 	p.end(t, sig)
 	until(t, "nothing is left running", func(context.Context) bool { return sleepers(seconds) == 0 })
 	if raw, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(raw), dir) {
@@ -352,6 +366,10 @@ func lostAndPending(t *testing.T, uid int, sig syscall.Signal, seconds string) {
 			t.Fatalf("status %+v", pod.Status)
 		}
 		return true
+	})
+	until(t, "the pod that was being deleted is gone", func(ctx context.Context) bool {
+		_, err := pods.Get(ctx, "going", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
 	})
 	until(t, "the pod that waited runs", func(ctx context.Context) bool {
 		pod, err := pods.Get(ctx, "waits", metav1.GetOptions{})

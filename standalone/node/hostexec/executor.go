@@ -299,8 +299,10 @@ func (e *Executor) identity(sec executor.Security, init *initSpec) error {
 	if sec.NonRoot && init.UID == 0 {
 		return executor.Failed(executor.ReasonConfig, "container has runAsNonRoot, but it would run as root: set runAsUser")
 	}
+	init.NoSetGroups = !setgroupsAllowed()
 	init.SingleUser = os.Geteuid() != 0
 	if init.SingleUser {
+		init.NoSetGroups = true
 		// The one user of the namespace takes the wanted number; there is none
 		// for supplementary groups.
 		return nil
@@ -335,9 +337,16 @@ func (e *Executor) sysProcAttr(init initSpec) *syscall.SysProcAttr {
 		return attr
 	}
 	attr.UidMappings, attr.GidMappings = sameIDs("/proc/self/uid_map"), sameIDs("/proc/self/gid_map")
-	attr.GidMappingsEnableSetgroups = true
-	attr.Credential = &syscall.Credential{Uid: 0, Gid: 0}
+	attr.GidMappingsEnableSetgroups = setgroupsAllowed()
+	attr.Credential = &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: !attr.GidMappingsEnableSetgroups}
 	return attr
+}
+
+// setgroupsAllowed is false for root of a namespace that somebody without root
+// has made.
+func setgroupsAllowed() bool {
+	raw, err := os.ReadFile("/proc/self/setgroups")
+	return err != nil || strings.TrimSpace(string(raw)) != "deny"
 }
 
 // sameIDs maps every id that exists here to itself.

@@ -107,7 +107,7 @@ func prepare(spec initSpec) (*exec.Cmd, error) {
 		SysProcAttr: &syscall.SysProcAttr{
 			Setsid: true,
 			Credential: &syscall.Credential{
-				Uid: spec.UID, Gid: spec.GID, Groups: spec.Groups, NoSetGroups: spec.SingleUser,
+				Uid: spec.UID, Gid: spec.GID, Groups: spec.Groups, NoSetGroups: spec.NoSetGroups,
 			},
 		},
 	}, nil
@@ -122,6 +122,11 @@ func dropPrivileges(spec initSpec) error {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
 	}
+	// The bounding set does not limit what is inherited, and a job that is
+	// root would get all of that.
+	if err := clearInheritable(); err != nil {
+		return err
+	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("drop ambient capabilities: %w", err)
 	}
@@ -129,6 +134,19 @@ func dropPrivileges(spec initSpec) error {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("forbid new privileges: %w", err)
 		}
+	}
+	return nil
+}
+
+func clearInheritable() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	data[0].Inheritable, data[1].Inheritable = 0, 0
+	if err := unix.Capset(&hdr, &data[0]); err != nil {
+		return fmt.Errorf("drop inheritable capabilities: %w", err)
 	}
 	return nil
 }

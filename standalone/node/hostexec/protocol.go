@@ -20,8 +20,10 @@ type initSpec struct {
 	HideFiles  []string // files that appear empty
 	UID, GID   uint32
 	Groups     []uint32
-	// SingleUser: only one user exists in the namespace, groups cannot be set.
-	SingleUser      bool
+	// SingleUser: only one user exists in the namespace.
+	SingleUser bool
+	// NoSetGroups: the kernel refuses supplementary groups.
+	NoSetGroups     bool
 	NoNewPrivileges bool
 	// Probe ends after the file system has been set up.
 	Probe bool

@@ -160,19 +160,23 @@ func (b *rootBuilder) scaffold(path, inside string) error {
 
 // mirrorMachine builds the root directory at root from the machine's.
 func (b *rootBuilder) mirrorMachine(root string) error {
-	if err := b.scaffold(root, "/"); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir("/")
+	names, err := os.ReadDir("/")
 	if err != nil {
 		return fmt.Errorf("list root directory: %w", err)
 	}
+	names = slices.DeleteFunc(names, func(e fs.DirEntry) bool {
+		return e.Name() == "dev" || e.Name() == "proc" || e.Name() == "tmp"
+	})
+	// Before the new root is mounted, or it would contain itself.
+	entries, err := openEntries("/", names, true)
+	if err != nil {
+		return err
+	}
+	if err := b.scaffold(root, "/"); err != nil {
+		return err
+	}
 	for _, e := range entries {
-		name := e.Name()
-		if name == "dev" || name == "proc" || name == "tmp" {
-			continue
-		}
-		if err := copyEntry(filepath.Join("/", name), filepath.Join(root, name), true); err != nil {
+		if err := e.placeIn(root); err != nil {
 			return err
 		}
 	}
@@ -185,32 +189,55 @@ func (b *rootBuilder) mirrorMachine(root string) error {
 	return b.mountDev(filepath.Join(root, "dev"))
 }
 
-// copyEntry makes target show what path is: a link as a link, everything else
-// as a mount.
-func copyEntry(path, target string, readOnly bool) error {
-	st, err := os.Lstat(path)
-	if err != nil {
-		return fmt.Errorf("mirror: %w", err)
-	}
-	switch {
-	case st.Mode()&fs.ModeSymlink != 0:
-		to, err := os.Readlink(path)
-		if err == nil {
-			err = os.Symlink(to, target)
+// entry is an entry of a directory, taken out of it: a link as a link,
+// everything else as a detached mount.
+type entry struct {
+	name string
+	link string
+	fd   int
+	dir  bool
+}
+
+// openEntries takes the entries of a directory. readOnly makes them so; else
+// they are as they were.
+func openEntries(dir string, list []fs.DirEntry, readOnly bool) ([]entry, error) {
+	var out []entry
+	for _, d := range list {
+		path := filepath.Join(dir, d.Name())
+		e := entry{name: d.Name(), dir: d.IsDir()}
+		var err error
+		if d.Type()&fs.ModeSymlink != 0 {
+			e.link, err = os.Readlink(path)
+		} else {
+			e.fd, err = cloneTree(path, readOnly)
 		}
 		if err != nil {
-			return fmt.Errorf("mirror: %w", err)
+			return nil, fmt.Errorf("mirror %s: %w", path, err)
 		}
-		return nil
-	case st.IsDir():
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// placeIn puts the entry into another directory.
+func (e entry) placeIn(dir string) error {
+	target := filepath.Join(dir, e.name)
+	var err error
+	switch {
+	case e.link != "":
+		err = os.Symlink(e.link, target)
+	case e.dir:
 		err = os.Mkdir(target, 0o755)
 	default:
 		err = touch(target)
 	}
-	if err != nil {
-		return fmt.Errorf("mirror: %w", err)
+	if err == nil && e.link == "" {
+		err = attachTree(e.fd, target)
 	}
-	return bind(path, target, readOnly)
+	if err != nil {
+		return fmt.Errorf("mirror %s: %w", e.name, err)
+	}
+	return nil
 }
 
 func touch(path string) error {
@@ -396,19 +423,16 @@ func (b *rootBuilder) rebuild(dir string) error {
 	if len(entries) > maxMirrored {
 		return fmt.Errorf("%s has too many entries (%d) for a new one to appear", dir, len(entries))
 	}
-	old, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	mirrored, err := openEntries(dir, entries, false)
 	if err != nil {
-		return fmt.Errorf("rebuild %s: %w", dir, err)
+		return err
 	}
-	defer unix.Close(old)
 	if err := b.scaffold(dir, dir); err != nil {
 		return fmt.Errorf("rebuild: %w", err)
 	}
-	// The old directory stays reachable through its descriptor.
-	through := fmt.Sprintf("/proc/self/fd/%d", old)
-	for _, e := range entries {
-		if err := copyEntry(filepath.Join(through, e.Name()), filepath.Join(dir, e.Name()), false); err != nil {
-			return fmt.Errorf("rebuild %s: %w", dir, err)
+	for _, e := range mirrored {
+		if err := e.placeIn(dir); err != nil {
+			return err
 		}
 	}
 	return nil
