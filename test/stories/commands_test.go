@@ -1,0 +1,290 @@
+package stories
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-github/v75/github"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// commands are what stories can say beside testscript's own words:
+//
+//	up [FLAG...]                     start the installation and wait until it is ready
+//	[!] up-fails REGEXP [FLAG...]    start it and expect an end with this message
+//	kill-9 | stop | restart          end it the hard way, in order, or start it again
+//	as USER DIR GIT-ARGS...          git in a directory, as a person of the forge
+//	open USER BRANCH TITLE           open a pull request; its number is $PR, its head $HEAD
+//	comment USER PR TEXT             say something
+//	wait-status SHA CONTEXT STATE [REGEXP]   wait for a commit status, and for its description
+//	wait-label PR LABEL | no-label PR LABEL
+//	wait-comment PR REGEXP           wait for a comment of anybody
+//	wait-merged PR
+//	wait-job JOB STATE [N]           wait until the Nth (first) run of a job is complete in a state
+//	runs JOB N                       the job ran so often, and no more
+//	page URL REGEXP                  a page shows something, now or soon
+//	answers CODE METHOD URL [HEADER...] [-- BODY]   a request is answered with a code
+//	mend FILE OLD NEW                replace a text in a file
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"up":       func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).up(args...)) },
+	"up-fails": upFails,
+	"kill-9":   func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).kill() },
+	"stop":     func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).stop()) },
+	"restart":  func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).up(of(ts).flags...)) },
+	"as":       as,
+	"open":     open,
+	"comment":  comment,
+
+	"wait-status":  waitStatus,
+	"wait-label":   waitLabel,
+	"no-label":     noLabel,
+	"wait-comment": waitComment,
+	"wait-merged":  waitMerged,
+	"wait-job":     waitJob,
+	"runs":         runs,
+	"page":         page,
+	"answers":      answers,
+	"mend":         mend,
+}
+
+func need(ts *testscript.TestScript, args []string, n int, usage string) {
+	if len(args) < n {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+func number(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
+
+func upFails(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 1, "up-fails REGEXP [FLAG...]")
+	err := of(ts).up(args[1:]...)
+	if err == nil || !regexp.MustCompile(args[0]).MatchString(err.Error()) {
+		ts.Fatalf("the start ended with %v", err)
+	}
+}
+
+func as(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, args, 3, "as USER DIR GIT-ARGS...")
+	out, err := of(ts).git(args[0], ts.MkAbs(args[1]), args[2:]...)
+	ts.Logf("%s", out)
+	if (err != nil) != neg {
+		ts.Fatalf("git %s: %v", args[2], err)
+	}
+	if args[2] == "rev-parse" {
+		ts.Setenv("SHA", strings.TrimSpace(out))
+	}
+}
+
+func open(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 3, "open USER BRANCH TITLE")
+	c, err := of(ts).forge(args[0])
+	ts.Check(err)
+	pr, _, err := c.PullRequests.Create(context.Background(), org, name, &github.NewPullRequest{
+		Title: &args[2], Head: &args[1], Base: github.Ptr("main"), Body: github.Ptr("A change."),
+	})
+	ts.Check(err)
+	ts.Setenv("PR", strconv.Itoa(pr.GetNumber()))
+	ts.Setenv("HEAD", pr.GetHead().GetSHA())
+}
+
+func comment(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 3, "comment USER PR TEXT")
+	c, err := of(ts).forge(args[0])
+	ts.Check(err)
+	_, _, err = c.Issues.CreateComment(context.Background(), org, name, number(ts, args[1]), &github.IssueComment{Body: github.Ptr(strings.ReplaceAll(args[2], `\n`, "\n"))})
+	ts.Check(err)
+}
+
+func waitStatus(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 3, "wait-status SHA CONTEXT STATE [REGEXP]")
+	w, says := of(ts), regexp.MustCompile("")
+	if len(args) > 3 {
+		says = regexp.MustCompile(args[3])
+	}
+	c, err := w.forge("alice")
+	ts.Check(err)
+	last := "none"
+	err = until("status "+args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
+		combined, _, err := c.Repositories.GetCombinedStatus(ctx, org, name, args[0], nil)
+		if err != nil {
+			return false, err
+		}
+		for _, s := range combined.Statuses {
+			if s.GetContext() != args[1] {
+				continue
+			}
+			last = s.GetState() + ": " + s.GetDescription()
+			if s.GetState() == args[2] && says.MatchString(s.GetDescription()) {
+				ts.Setenv("URL", s.GetTargetURL())
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		ts.Fatalf("%v; the status is %s", err, last)
+	}
+}
+
+func labels(ctx context.Context, ts *testscript.TestScript, pr string) ([]string, error) {
+	c, err := of(ts).forge("alice")
+	if err != nil {
+		return nil, err
+	}
+	issue, _, err := c.Issues.Get(ctx, org, name, number(ts, pr))
+	var out []string
+	if err == nil {
+		for _, l := range issue.Labels {
+			out = append(out, l.GetName())
+		}
+	}
+	return out, err
+}
+
+func waitLabel(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "wait-label PR LABEL")
+	ts.Check(until("label "+args[1], func(ctx context.Context) (bool, error) {
+		have, err := labels(ctx, ts, args[0])
+		return slices.Contains(have, args[1]), err
+	}))
+}
+
+func noLabel(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "no-label PR LABEL")
+	ts.Check(until("no label "+args[1], func(ctx context.Context) (bool, error) {
+		have, err := labels(ctx, ts, args[0])
+		return err == nil && !slices.Contains(have, args[1]), err
+	}))
+}
+
+func waitComment(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "wait-comment PR REGEXP")
+	says := regexp.MustCompile(args[1])
+	c, err := of(ts).forge("alice")
+	ts.Check(err)
+	ts.Check(until("a comment that says "+args[1], func(ctx context.Context) (bool, error) {
+		all, _, err := c.Issues.ListComments(ctx, org, name, number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
+		return slices.ContainsFunc(all, func(c *github.IssueComment) bool { return says.MatchString(c.GetBody()) }), err
+	}))
+}
+
+func waitMerged(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, args, 1, "[!] wait-merged PR")
+	c, err := of(ts).forge("alice")
+	ts.Check(err)
+	if neg {
+		pr, _, err := c.PullRequests.Get(context.Background(), org, name, number(ts, args[0]))
+		ts.Check(err)
+		if pr.GetMerged() {
+			ts.Fatalf("pull request %s is merged", args[0])
+		}
+		return
+	}
+	ts.Check(until("the merge of "+args[0], func(ctx context.Context) (bool, error) {
+		pr, _, err := c.PullRequests.Get(ctx, org, name, number(ts, args[0]))
+		return err == nil && pr.GetMerged(), err
+	}))
+}
+
+func waitJob(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "wait-job JOB STATE [N]")
+	n := 1
+	if len(args) > 2 {
+		n = number(ts, args[2])
+	}
+	last := "no run"
+	err := until("job "+args[0], func(ctx context.Context) (bool, error) {
+		jobs, err := of(ts).prowJobs(ctx, args[0])
+		if err != nil {
+			return false, err
+		}
+		complete := 0
+		for _, j := range jobs {
+			last = fmt.Sprintf("%s: %s", j.Status.State, j.Status.Description)
+			if args[1] == "pending" && j.Status.State == "pending" {
+				return true, nil
+			}
+			if j.Complete() && string(j.Status.State) == args[1] {
+				complete++
+			}
+		}
+		return complete >= n, nil
+	})
+	if err != nil {
+		ts.Fatalf("%v; the last run is %s", err, last)
+	}
+}
+
+func runs(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "runs JOB N")
+	jobs, err := of(ts).prowJobs(context.Background(), args[0])
+	ts.Check(err)
+	if len(jobs) != number(ts, args[1]) {
+		ts.Fatalf("job %s has %d runs, expected %s", args[0], len(jobs), args[1])
+	}
+}
+
+func page(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "page URL REGEXP")
+	shows, last := regexp.MustCompile(args[1]), ""
+	err := until("page "+args[0], func(ctx context.Context) (bool, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], nil)
+		if err != nil {
+			return false, err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false, err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
+		last = resp.Status + "\n" + string(body)
+		return resp.StatusCode == http.StatusOK && shows.Match(body), err
+	})
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, last)
+	}
+}
+
+func answers(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 3, "answers CODE METHOD URL [HEADER...] [-- BODY]")
+	body := ""
+	if i := slices.Index(args, "--"); i >= 0 {
+		body, args = strings.Join(args[i+1:], " "), args[:i]
+	}
+	req, err := http.NewRequest(args[1], args[2], strings.NewReader(body))
+	ts.Check(err)
+	for _, h := range args[3:] {
+		key, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(key, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if resp.StatusCode != number(ts, args[0]) {
+		ts.Fatalf("%s %s answers %s: %s", args[1], args[2], resp.Status, text)
+	}
+}
+
+func mend(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 3, "mend FILE OLD NEW")
+	path := ts.MkAbs(args[0])
+	raw, err := os.ReadFile(path)
+	ts.Check(err)
+	if !strings.Contains(string(raw), args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(path, []byte(strings.ReplaceAll(string(raw), args[1], args[2])), 0o644))
+}

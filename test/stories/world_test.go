@@ -1,0 +1,230 @@
+package stories
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/go-github/v75/github"
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/kube"
+)
+
+const (
+	// waitLimit bounds how long a story waits for anything.
+	waitLimit = 90 * time.Second
+	look      = 100 * time.Millisecond
+	// upLimit bounds a start on a machine that is busy with other tests.
+	upLimit = 90 * time.Second
+	org     = "local"
+	name    = "app"
+)
+
+type worldKey struct{}
+
+// world is the installation of a story.
+type world struct {
+	t         testscript.T
+	bin       string
+	dir, repo string
+	ports     map[string]int
+	flags     []string
+	process   *exec.Cmd
+	output    *bytes.Buffer
+	jobs      client.Client
+}
+
+func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+// prepare makes a git repository of the files of the story and picks ports.
+func (w *world) prepare(env *testscript.Env) error {
+	w.ports = map[string]int{}
+	for _, p := range []string{"deck", "forge", "hook", "tide"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		w.ports[p] = l.Addr().(*net.TCPAddr).Port
+		if err := l.Close(); err != nil {
+			return err
+		}
+		env.Setenv(strings.ToUpper(p), fmt.Sprintf("http://localhost:%d", w.ports[p]))
+	}
+	env.Setenv("STATE", w.dir)
+	env.Setenv("HOME", env.WorkDir)
+	if _, err := os.Stat(w.repo); err != nil {
+		return nil
+	}
+	for _, args := range [][]string{{"init", "--quiet", "--initial-branch=main"}, {"add", "--all"}, {"commit", "--quiet", "--message", "The first commit"}} {
+		if out, err := w.git("alice", w.repo, args...); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	return nil
+}
+
+// up starts the installation and waits until it is ready.
+func (w *world) up(flags ...string) error {
+	args := append([]string{"up", "--dir", w.dir, "--repo", w.repo, "--repo-name", name}, flags...)
+	for p, port := range w.ports {
+		args = append(args, fmt.Sprintf("--%s-port=%d", p, port))
+	}
+	w.flags = flags
+	w.output = &bytes.Buffer{}
+	w.process = exec.Command(filepath.Join(w.bin, "prow-standalone"), args...)
+	out, err := w.process.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	w.process.Stderr = w.output
+	// The installation ends with the test, however that ends.
+	w.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := w.process.Start(); err != nil {
+		return err
+	}
+	ready := make(chan error, 1)
+	go func() {
+		buf, told := make([]byte, 4096), false
+		for {
+			n, err := out.Read(buf)
+			if !told && bytes.Contains(buf[:n], []byte("Prow is up")) {
+				told = true
+				ready <- nil
+			}
+			if err != nil {
+				if !told {
+					ready <- errors.New("it ended before it was ready")
+				}
+				return
+			}
+		}
+	}()
+	select {
+	case err = <-ready:
+	case <-time.After(upLimit):
+		err = errors.New("it is not ready in time")
+	}
+	if err != nil {
+		w.kill()
+		return fmt.Errorf("start the installation: %w: %s", err, w.output)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(w.dir, "kube", "kubeconfig"))
+	if err != nil {
+		return err
+	}
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		return err
+	}
+	w.jobs, err = client.New(config, client.Options{Scheme: scheme})
+	return err
+}
+
+func (w *world) kill() {
+	if w.process != nil && w.process.Process != nil {
+		_ = w.process.Process.Kill()
+		_ = w.process.Wait()
+		w.process = nil
+	}
+}
+
+func (w *world) stop() error {
+	p := w.process
+	w.process = nil
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(upLimit):
+		_ = p.Process.Kill()
+		return errors.New("the installation does not stop")
+	}
+}
+
+func (w *world) close() {
+	if w.process == nil {
+		return
+	}
+	w.kill()
+	if log, err := os.ReadFile(filepath.Join(w.dir, "prow.log")); err == nil && os.Getenv("PROW_STORY_LOG") != "" {
+		w.t.Log(string(log))
+	}
+}
+
+// git runs git as somebody; the forge knows them by their token.
+func (w *world) git(login, dir string, args ...string) (string, error) {
+	cmd := exec.Command("git", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_AUTHOR_NAME="+login, "GIT_AUTHOR_EMAIL="+login+"@example.com", "GIT_COMMITTER_NAME="+login, "GIT_COMMITTER_EMAIL="+login+"@example.com")
+	if token, err := w.token(login); err == nil {
+		cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader",
+			"GIT_CONFIG_VALUE_0=Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(login+":"+token)))
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (w *world) token(login string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(w.dir, "secrets", "token-"+login))
+	return strings.TrimSpace(string(raw)), err
+}
+
+func (w *world) forge(login string) (*github.Client, error) {
+	token, err := w.token(login)
+	if err != nil {
+		return nil, err
+	}
+	base := fmt.Sprintf("http://localhost:%d/api/v3/", w.ports["forge"])
+	return github.NewClient(nil).WithAuthToken(token).WithEnterpriseURLs(base, base)
+}
+
+// until looks again and again.
+func until(what string, ok func(ctx context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
+	defer cancel()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		done, err := ok(ctx)
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited too long for %s: %w", what, errors.Join(err, ctx.Err()))
+		case <-tick.C:
+		}
+	}
+}
+
+// prowJobs lists the ProwJobs of a job, oldest first.
+func (w *world) prowJobs(ctx context.Context, job string) ([]prowv1.ProwJob, error) {
+	var list, out prowv1.ProwJobList
+	if err := w.jobs.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	for _, j := range list.Items {
+		if j.Spec.Job == job {
+			out.Items = append(out.Items, j)
+		}
+	}
+	return out.Items, nil
+}
