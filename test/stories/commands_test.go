@@ -13,7 +13,15 @@ import (
 
 	"github.com/google/go-github/v75/github"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"prow/test/installation"
 )
+
+type installationKey struct{}
+
+func of(ts *testscript.TestScript) *installation.Installation {
+	return ts.Value(installationKey{}).(*installation.Installation)
+}
 
 // commands are what stories can say beside testscript's own words:
 //
@@ -33,11 +41,11 @@ import (
 //	answers CODE METHOD URL [HEADER...] [-- BODY]   a request is answered with a code
 //	mend FILE OLD NEW                replace a text in a file
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"up":       func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).up(args...)) },
+	"up":       func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).Up(args...)) },
 	"up-fails": upFails,
-	"kill-9":   func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).kill() },
-	"stop":     func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).stop()) },
-	"restart":  func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).up(of(ts).flags...)) },
+	"kill-9":   func(ts *testscript.TestScript, _ bool, _ []string) { of(ts).Kill() },
+	"stop":     func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).Stop()) },
+	"restart":  func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).Restart()) },
 	"as":       as,
 	"open":     open,
 	"comment":  comment,
@@ -68,7 +76,7 @@ func number(ts *testscript.TestScript, s string) int {
 
 func upFails(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 1, "up-fails REGEXP [FLAG...]")
-	err := of(ts).up(args[1:]...)
+	err := of(ts).Up(args[1:]...)
 	if err == nil || !regexp.MustCompile(args[0]).MatchString(err.Error()) {
 		ts.Fatalf("the start ended with %v", err)
 	}
@@ -76,7 +84,7 @@ func upFails(ts *testscript.TestScript, _ bool, args []string) {
 
 func as(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, args, 3, "as USER DIR GIT-ARGS...")
-	out, err := of(ts).git(args[0], ts.MkAbs(args[1]), args[2:]...)
+	out, err := of(ts).Git(args[0], ts.MkAbs(args[1]), args[2:]...)
 	ts.Logf("%s", out)
 	if (err != nil) != neg {
 		ts.Fatalf("git %s: %v", args[2], err)
@@ -88,9 +96,9 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 
 func open(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 3, "open USER BRANCH TITLE")
-	c, err := of(ts).forge(args[0])
+	c, err := of(ts).Forge(args[0])
 	ts.Check(err)
-	pr, _, err := c.PullRequests.Create(context.Background(), org, name, &github.NewPullRequest{
+	pr, _, err := c.PullRequests.Create(context.Background(), installation.Org, installation.Name, &github.NewPullRequest{
 		Title: &args[2], Head: &args[1], Base: github.Ptr("main"), Body: github.Ptr("A change."),
 	})
 	ts.Check(err)
@@ -100,9 +108,9 @@ func open(ts *testscript.TestScript, _ bool, args []string) {
 
 func comment(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 3, "comment USER PR TEXT")
-	c, err := of(ts).forge(args[0])
+	c, err := of(ts).Forge(args[0])
 	ts.Check(err)
-	_, _, err = c.Issues.CreateComment(context.Background(), org, name, number(ts, args[1]), &github.IssueComment{Body: github.Ptr(strings.ReplaceAll(args[2], `\n`, "\n"))})
+	_, _, err = c.Issues.CreateComment(context.Background(), installation.Org, installation.Name, number(ts, args[1]), &github.IssueComment{Body: github.Ptr(strings.ReplaceAll(args[2], `\n`, "\n"))})
 	ts.Check(err)
 }
 
@@ -112,11 +120,11 @@ func waitStatus(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 3 {
 		says = regexp.MustCompile(args[3])
 	}
-	c, err := w.forge("alice")
+	c, err := w.Forge("alice")
 	ts.Check(err)
 	last := "none"
-	err = until("status "+args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
-		combined, _, err := c.Repositories.GetCombinedStatus(ctx, org, name, args[0], nil)
+	err = installation.Until("status "+args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
+		combined, _, err := c.Repositories.GetCombinedStatus(ctx, installation.Org, installation.Name, args[0], nil)
 		if err != nil {
 			return false, err
 		}
@@ -138,11 +146,11 @@ func waitStatus(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func labels(ctx context.Context, ts *testscript.TestScript, pr string) ([]string, error) {
-	c, err := of(ts).forge("alice")
+	c, err := of(ts).Forge("alice")
 	if err != nil {
 		return nil, err
 	}
-	issue, _, err := c.Issues.Get(ctx, org, name, number(ts, pr))
+	issue, _, err := c.Issues.Get(ctx, installation.Org, installation.Name, number(ts, pr))
 	var out []string
 	if err == nil {
 		for _, l := range issue.Labels {
@@ -154,7 +162,7 @@ func labels(ctx context.Context, ts *testscript.TestScript, pr string) ([]string
 
 func waitLabel(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "wait-label PR LABEL")
-	ts.Check(until("label "+args[1], func(ctx context.Context) (bool, error) {
+	ts.Check(installation.Until("label "+args[1], func(ctx context.Context) (bool, error) {
 		have, err := labels(ctx, ts, args[0])
 		return slices.Contains(have, args[1]), err
 	}))
@@ -162,7 +170,7 @@ func waitLabel(ts *testscript.TestScript, _ bool, args []string) {
 
 func noLabel(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "no-label PR LABEL")
-	ts.Check(until("no label "+args[1], func(ctx context.Context) (bool, error) {
+	ts.Check(installation.Until("no label "+args[1], func(ctx context.Context) (bool, error) {
 		have, err := labels(ctx, ts, args[0])
 		return err == nil && !slices.Contains(have, args[1]), err
 	}))
@@ -171,28 +179,28 @@ func noLabel(ts *testscript.TestScript, _ bool, args []string) {
 func waitComment(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "wait-comment PR REGEXP")
 	says := regexp.MustCompile(args[1])
-	c, err := of(ts).forge("alice")
+	c, err := of(ts).Forge("alice")
 	ts.Check(err)
-	ts.Check(until("a comment that says "+args[1], func(ctx context.Context) (bool, error) {
-		all, _, err := c.Issues.ListComments(ctx, org, name, number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
+	ts.Check(installation.Until("a comment that says "+args[1], func(ctx context.Context) (bool, error) {
+		all, _, err := c.Issues.ListComments(ctx, installation.Org, installation.Name, number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
 		return slices.ContainsFunc(all, func(c *github.IssueComment) bool { return says.MatchString(c.GetBody()) }), err
 	}))
 }
 
 func waitMerged(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, args, 1, "[!] wait-merged PR")
-	c, err := of(ts).forge("alice")
+	c, err := of(ts).Forge("alice")
 	ts.Check(err)
 	if neg {
-		pr, _, err := c.PullRequests.Get(context.Background(), org, name, number(ts, args[0]))
+		pr, _, err := c.PullRequests.Get(context.Background(), installation.Org, installation.Name, number(ts, args[0]))
 		ts.Check(err)
 		if pr.GetMerged() {
 			ts.Fatalf("pull request %s is merged", args[0])
 		}
 		return
 	}
-	ts.Check(until("the merge of "+args[0], func(ctx context.Context) (bool, error) {
-		pr, _, err := c.PullRequests.Get(ctx, org, name, number(ts, args[0]))
+	ts.Check(installation.Until("the merge of "+args[0], func(ctx context.Context) (bool, error) {
+		pr, _, err := c.PullRequests.Get(ctx, installation.Org, installation.Name, number(ts, args[0]))
 		return err == nil && pr.GetMerged(), err
 	}))
 }
@@ -204,8 +212,8 @@ func waitJob(ts *testscript.TestScript, _ bool, args []string) {
 		n = number(ts, args[2])
 	}
 	last := "no run"
-	err := until("job "+args[0], func(ctx context.Context) (bool, error) {
-		jobs, err := of(ts).prowJobs(ctx, args[0])
+	err := installation.Until("job "+args[0], func(ctx context.Context) (bool, error) {
+		jobs, err := of(ts).ProwJobs(ctx, args[0])
 		if err != nil {
 			return false, err
 		}
@@ -228,7 +236,7 @@ func waitJob(ts *testscript.TestScript, _ bool, args []string) {
 
 func runs(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "runs JOB N")
-	jobs, err := of(ts).prowJobs(context.Background(), args[0])
+	jobs, err := of(ts).ProwJobs(context.Background(), args[0])
 	ts.Check(err)
 	if len(jobs) != number(ts, args[1]) {
 		ts.Fatalf("job %s has %d runs, expected %s", args[0], len(jobs), args[1])
@@ -238,7 +246,7 @@ func runs(ts *testscript.TestScript, _ bool, args []string) {
 func page(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "page URL REGEXP")
 	shows, last := regexp.MustCompile(args[1]), ""
-	err := until("page "+args[0], func(ctx context.Context) (bool, error) {
+	err := installation.Until("page "+args[0], func(ctx context.Context) (bool, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], nil)
 		if err != nil {
 			return false, err

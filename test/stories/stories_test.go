@@ -7,49 +7,35 @@
 package stories
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"prow/internal/kube/kubetest"
+	"prow/test/installation"
 )
 
 func TestStories(t *testing.T) {
-	bin := programs(t)
+	bin := installation.Programs(t)
 	testscript.Run(t, testscript.Params{
 		Dir: ".",
 		Setup: func(env *testscript.Env) error {
-			w := &world{bin: bin, dir: filepath.Join(env.WorkDir, "state"), repo: filepath.Join(env.WorkDir, "repo"), t: env.T()}
-			env.Values[worldKey{}] = w
-			env.Defer(w.close)
-			return w.prepare(env)
+			in := &installation.Installation{Bin: bin, Dir: filepath.Join(env.WorkDir, "state"), Repo: filepath.Join(env.WorkDir, "repo")}
+			env.Values[installationKey{}] = in
+			env.Defer(in.Close)
+			if err := in.Prepare(); err != nil {
+				return err
+			}
+			for _, part := range []string{"deck", "forge", "hook", "tide"} {
+				env.Setenv(strings.ToUpper(part), in.URL(part))
+			}
+			env.Setenv("STATE", in.Dir)
+			env.Setenv("HOME", env.WorkDir)
+			return nil
 		},
 		Cmds:                commands,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
-}
-
-// programs is the directory of the programs under test: that of PROW_BIN, else
-// bin/ of the repository, where those that are missing are built.
-func programs(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("PROW_BIN"); dir != "" {
-		return dir
-	}
-	dir := filepath.Dir(kubetest.Binary(t))
-	for _, utility := range []string{"clonerefs", "initupload", "entrypoint", "sidecar"} {
-		if _, err := os.Stat(filepath.Join(dir, utility)); err == nil {
-			continue
-		}
-		build := exec.Command("go", "build", "-o", dir+"/", "prow/cmd/"+utility)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", utility, err, out)
-		}
-	}
-	return dir
 }

@@ -1,4 +1,6 @@
-package stories
+// Package installation runs the standalone program for stories and benchmarks,
+// and acts on it as its people would.
+package installation
 
 import (
 	"bytes"
@@ -15,7 +17,6 @@ import (
 	"time"
 
 	"github.com/google/go-github/v75/github"
-	"github.com/rogpeppe/go-internal/testscript"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,28 +30,31 @@ const (
 	look      = 100 * time.Millisecond
 	// upLimit bounds a start on a machine that is busy with other tests.
 	upLimit = 90 * time.Second
-	org     = "local"
-	name    = "app"
 )
 
-type worldKey struct{}
+// Installation is an installation in a directory of its own.
+type Installation struct {
+	// Bin is the directory of the programs.
+	Bin string
+	// Dir is the state directory, Repo the git repository on the forge.
+	Dir, Repo string
+	// Jobs reads ProwJobs and pods once it is up.
+	Jobs client.Client
 
-// world is the installation of a story.
-type world struct {
-	t         testscript.T
-	bin       string
-	dir, repo string
-	ports     map[string]int
-	flags     []string
-	process   *exec.Cmd
-	output    *bytes.Buffer
-	jobs      client.Client
+	ports   map[string]int
+	flags   []string
+	process *exec.Cmd
+	output  *bytes.Buffer
 }
 
-func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+// Org and Name are the repository's on the forge.
+const (
+	Org  = "local"
+	Name = "app"
+)
 
-// prepare makes a git repository of the files of the story and picks ports.
-func (w *world) prepare(env *testscript.Env) error {
+// Prepare picks ports and, where Repo holds files, makes a git repository of them.
+func (w *Installation) Prepare() error {
 	w.ports = map[string]int{}
 	for _, p := range []string{"deck", "forge", "hook", "tide"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,30 +65,38 @@ func (w *world) prepare(env *testscript.Env) error {
 		if err := l.Close(); err != nil {
 			return err
 		}
-		env.Setenv(strings.ToUpper(p), fmt.Sprintf("http://localhost:%d", w.ports[p]))
 	}
-	env.Setenv("STATE", w.dir)
-	env.Setenv("HOME", env.WorkDir)
-	if _, err := os.Stat(w.repo); err != nil {
+	if _, err := os.Stat(w.Repo); err != nil {
 		return nil
 	}
 	for _, args := range [][]string{{"init", "--quiet", "--initial-branch=main"}, {"add", "--all"}, {"commit", "--quiet", "--message", "The first commit"}} {
-		if out, err := w.git("alice", w.repo, args...); err != nil {
+		if out, err := w.Git("alice", w.Repo, args...); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 	}
 	return nil
 }
 
-// up starts the installation and waits until it is ready.
-func (w *world) up(flags ...string) error {
-	args := append([]string{"up", "--dir", w.dir, "--repo", w.repo, "--repo-name", name}, flags...)
+// URL is the address of deck, forge, hook or tide.
+func (w *Installation) URL(part string) string {
+	return fmt.Sprintf("http://localhost:%d", w.ports[part])
+}
+
+// Restart starts it again with the flags of the last start.
+func (w *Installation) Restart() error { return w.Up(w.flags...) }
+
+// PID is the process's.
+func (w *Installation) PID() int { return w.process.Process.Pid }
+
+// Up starts the installation and waits until it is ready.
+func (w *Installation) Up(flags ...string) error {
+	args := append([]string{"up", "--dir", w.Dir, "--repo", w.Repo, "--repo-name", Name}, flags...)
 	for p, port := range w.ports {
 		args = append(args, fmt.Sprintf("--%s-port=%d", p, port))
 	}
 	w.flags = flags
 	w.output = &bytes.Buffer{}
-	w.process = exec.Command(filepath.Join(w.bin, "prow-standalone"), args...)
+	w.process = exec.Command(filepath.Join(w.Bin, "prow-standalone"), args...)
 	out, err := w.process.StdoutPipe()
 	if err != nil {
 		return err
@@ -118,10 +130,10 @@ func (w *world) up(flags ...string) error {
 		err = errors.New("it is not ready in time")
 	}
 	if err != nil {
-		w.kill()
+		w.Kill()
 		return fmt.Errorf("start the installation: %w: %s", err, w.output)
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(w.dir, "kube", "kubeconfig"))
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(w.Dir, "kube", "kubeconfig"))
 	if err != nil {
 		return err
 	}
@@ -129,11 +141,12 @@ func (w *world) up(flags ...string) error {
 	if err != nil {
 		return err
 	}
-	w.jobs, err = client.New(config, client.Options{Scheme: scheme})
+	w.Jobs, err = client.New(config, client.Options{Scheme: scheme})
 	return err
 }
 
-func (w *world) kill() {
+// Kill ends it the hard way.
+func (w *Installation) Kill() {
 	if w.process != nil && w.process.Process != nil {
 		_ = w.process.Process.Kill()
 		_ = w.process.Wait()
@@ -141,7 +154,8 @@ func (w *world) kill() {
 	}
 }
 
-func (w *world) stop() error {
+// Stop asks it to end and waits.
+func (w *Installation) Stop() error {
 	p := w.process
 	w.process = nil
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -158,23 +172,20 @@ func (w *world) stop() error {
 	}
 }
 
-func (w *world) close() {
-	if w.process == nil {
-		return
-	}
-	w.kill()
-	if log, err := os.ReadFile(filepath.Join(w.dir, "prow.log")); err == nil && os.Getenv("PROW_STORY_LOG") != "" {
-		w.t.Log(string(log))
+// Close ends it if it still runs.
+func (w *Installation) Close() {
+	if w.process != nil {
+		w.Kill()
 	}
 }
 
-// git runs git as somebody; the forge knows them by their token.
-func (w *world) git(login, dir string, args ...string) (string, error) {
+// Git runs git as somebody; the forge knows them by their token.
+func (w *Installation) Git(login, dir string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_AUTHOR_NAME="+login, "GIT_AUTHOR_EMAIL="+login+"@example.com", "GIT_COMMITTER_NAME="+login, "GIT_COMMITTER_EMAIL="+login+"@example.com")
-	if token, err := w.token(login); err == nil {
+	if token, err := w.Token(login); err == nil {
 		cmd.Env = append(cmd.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader",
 			"GIT_CONFIG_VALUE_0=Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(login+":"+token)))
 	}
@@ -182,13 +193,15 @@ func (w *world) git(login, dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
-func (w *world) token(login string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(w.dir, "secrets", "token-"+login))
+// Token is the secret by which the forge knows somebody.
+func (w *Installation) Token(login string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(w.Dir, "secrets", "token-"+login))
 	return strings.TrimSpace(string(raw)), err
 }
 
-func (w *world) forge(login string) (*github.Client, error) {
-	token, err := w.token(login)
+// Forge calls the forge as somebody.
+func (w *Installation) Forge(login string) (*github.Client, error) {
+	token, err := w.Token(login)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +209,8 @@ func (w *world) forge(login string) (*github.Client, error) {
 	return github.NewClient(nil).WithAuthToken(token).WithEnterpriseURLs(base, base)
 }
 
-// until looks again and again.
-func until(what string, ok func(ctx context.Context) (bool, error)) error {
+// Until looks again and again.
+func Until(what string, ok func(ctx context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	tick := time.NewTicker(look)
@@ -215,10 +228,10 @@ func until(what string, ok func(ctx context.Context) (bool, error)) error {
 	}
 }
 
-// prowJobs lists the ProwJobs of a job, oldest first.
-func (w *world) prowJobs(ctx context.Context, job string) ([]prowv1.ProwJob, error) {
+// ProwJobs lists the ProwJobs of a job, oldest first.
+func (w *Installation) ProwJobs(ctx context.Context, job string) ([]prowv1.ProwJob, error) {
 	var list, out prowv1.ProwJobList
-	if err := w.jobs.List(ctx, &list); err != nil {
+	if err := w.Jobs.List(ctx, &list); err != nil {
 		return nil, err
 	}
 	for _, j := range list.Items {
