@@ -61,13 +61,13 @@ func poolKeys(job *prowv1.ProwJob) []string {
 
 func poolJobsKey(org, repo, branch, sha string) string { return poolKey(org, repo, branch) + "@" + sha }
 
-// live tells whether a batch runs or passed.
-func live(job *prowv1.ProwJob) bool {
+// unfailed tells whether a batch runs or passed.
+func unfailed(job *prowv1.ProwJob) bool {
 	return !job.Complete() || job.Status.State == prowv1.SuccessState
 }
 
 func liveBatchKeys(job *prowv1.ProwJob) []string {
-	if job.Spec.Type != prowv1.BatchJob || !live(job) {
+	if job.Spec.Type != prowv1.BatchJob || !unfailed(job) {
 		return nil
 	}
 	return []string{liveBatchKey(job.Spec.Job, *job.Spec.Refs)}

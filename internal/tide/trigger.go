@@ -123,7 +123,7 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 		var existing prowv1.ProwJob
 		err := s.Jobs.Get(ctx, types.NamespacedName{Namespace: cfg.ProwJobNamespace, Name: name}, &existing)
 		switch {
-		case err == nil && live(&existing):
+		case err == nil && unfailed(&existing):
 			return nil
 		case err == nil:
 			continue
