@@ -21,6 +21,7 @@ import (
 	"prow/internal/plugins/all"
 	"prow/internal/report/crier"
 	"prow/internal/service"
+	"prow/internal/tide"
 )
 
 // components is the table: one line for each.
@@ -32,6 +33,7 @@ func components() []*cobra.Command {
 		local.Command(),
 		manager.Command(),
 		sinker.Command(),
+		tide.Command(),
 	}
 }
 

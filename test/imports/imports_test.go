@@ -30,7 +30,7 @@ var (
 	foundation = []string{"api", "internal/secret", "internal/git", "internal/storage", "internal/joblabels"}
 	domain     = append([]string{
 		"internal/service", "internal/kube", "internal/store", "internal/config", "internal/owners", "internal/prowjob", "internal/pod",
-		"internal/inrepo", "internal/forge/github", "internal/joburl",
+		"internal/inrepo", "internal/forge/github", "internal/joburl", "internal/statusdesc",
 	}, foundation...)
 	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward", "internal/pod/cli", "internal/pod/wrapper"}
 )
@@ -62,6 +62,7 @@ var rules = []rule{
 	{room: "internal/storage", may: []string{"api"}},
 	{room: "internal/kube", may: []string{"api"}, heavy: true},
 	{room: "internal/store", may: []string{"api"}},
+	{room: "internal/statusdesc", may: nil},
 	{room: "internal/inrepo", may: []string{"api", "internal/config", "internal/git", "internal/prowjob"}, heavy: true},
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/hook", may: append([]string{"internal/plugins"}, domain...), heavy: true},

@@ -34,6 +34,11 @@ type Repo struct {
 	Private       bool   `json:"private,omitempty"`
 	Archived      bool   `json:"archived,omitempty"`
 	Fork          bool   `json:"fork,omitempty"`
+	// AllowMergeCommit, AllowSquashMerge and AllowRebaseMerge tell which merge
+	// methods the repository permits; nil where the account may not know.
+	AllowMergeCommit *bool `json:"allow_merge_commit,omitempty"`
+	AllowSquashMerge *bool `json:"allow_squash_merge,omitempty"`
+	AllowRebaseMerge *bool `json:"allow_rebase_merge,omitempty"`
 }
 
 // Branch is one side of a pull request.

@@ -16,6 +16,7 @@ import (
 	"prow/internal/config"
 	forge "prow/internal/forge/github"
 	"prow/internal/prowjob"
+	"prow/internal/statusdesc"
 )
 
 // reportLimit bounds one report.
@@ -92,7 +93,7 @@ func (r *Reporter) status(ctx context.Context, job *prowv1.ProwJob, types []prow
 		sha = refs.Pulls[0].SHA
 	}
 	return r.Forge.CreateStatus(ctx, refs.Org, refs.Repo, sha, forge.Status{
-		State: state, Context: job.Spec.Context, TargetURL: job.Status.URL, Description: Description(job.Status.Description, refs.BaseSHA),
+		State: state, Context: job.Spec.Context, TargetURL: job.Status.URL, Description: statusdesc.Description(job.Status.Description, refs.BaseSHA),
 	})
 }
 

@@ -1,0 +1,39 @@
+package tide
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"prow/internal/config"
+	"prow/internal/tide/planner"
+)
+
+// filter tells why a candidate does not get into the pool; nil if it does. What
+// it waits for may only be its own required jobs: otherwise testing it again would
+// throw it out.
+func (s *Syncer) filter(ctx context.Context, cfg *config.Config, pr *PullRequest, req requirements) *Reason {
+	refusal, err := s.Mergeability.refusal(ctx, &cfg.Tide, pr)
+	switch {
+	case err != nil:
+		s.Log.WarnContext(ctx, "it is not known whether a pull request can be merged", "pr", pr.key(), "error", err)
+		return &Reason{Code: "mergeability-unknown", Sentence: "It is not known whether the pull request can be merged"}
+	case refusal != nil:
+		return refusal
+	}
+	contexts, err := headContexts(ctx, s.Forge, s.Log, pr)
+	if err != nil {
+		s.Log.WarnContext(ctx, "the contexts of a pull request cannot be read", "pr", pr.key(), "error", err)
+		return &Reason{Code: "contexts-unknown", Sentence: "The contexts of the head commit cannot be read"}
+	}
+	own := req.contexts()
+	for _, c := range unsuccessful(contexts, req.Policy) {
+		switch {
+		case c.State != planner.ContextPending:
+			return &Reason{Code: "context", Sentence: fmt.Sprintf("context %s does not pass", c.Context)}
+		case !slices.Contains(own, c.Context):
+			return &Reason{Code: "context-pending", Sentence: fmt.Sprintf("context %s is pending", c.Context)}
+		}
+	}
+	return nil
+}

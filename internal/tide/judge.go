@@ -1,0 +1,186 @@
+package tide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"prow/internal/config"
+	"prow/internal/forge/github"
+	"prow/internal/git"
+	"prow/internal/statusdesc"
+	"prow/internal/tide/planner"
+)
+
+// judgement is the one reason a pull request has, and the state it is shown in.
+type judgement struct {
+	State string
+	Reason
+}
+
+// judge tells of each pull request where it is. Status, pages and log all show
+// what it says.
+type judge struct {
+	forge        StatusReader
+	jobs         client.Reader
+	inRepo       *config.InRepo
+	mergeability *Mergeability
+	log          *slog.Logger
+}
+
+// of judges a pull request. An error means that nothing can be said at the moment.
+func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n news, baseSHA func(context.Context) (string, error)) (judgement, error) {
+	refusal, err := j.mergeability.refusal(ctx, &cfg.Tide, pr)
+	if err != nil {
+		return judgement{}, err
+	}
+	if refusal != nil {
+		return notMergeable(github.StatusError, *refusal), nil
+	}
+	contexts, err := headContexts(ctx, j.forge, j.log, pr)
+	if err != nil {
+		return judgement{}, err
+	}
+	pooled := n.pooled[pr.key()]
+	isPooled := pooled != nil && pooled.HeadRefOID == pr.HeadRefOID
+	if !isPooled {
+		if issues := n.blockers.of(pr.Org, pr.Repo, pr.BaseRefName); len(issues) > 0 {
+			r := Reason{Code: "blocked", Sentence: "Merging is blocked by " + issueList(issues) + "."}
+			for _, b := range issues {
+				r.Links = append(r.Links, b.URL)
+			}
+			return judgement{github.StatusError, r}, nil
+		}
+	}
+	base, err := baseSHA(ctx)
+	if err != nil {
+		return judgement{}, err
+	}
+	policy, err := j.policy(ctx, cfg, pr, base)
+	var unknown *RequirementError
+	switch {
+	case errors.As(err, &unknown):
+		return judgement{github.StatusError, Reason{Code: unknown.Reason.Code, Sentence: "Not mergeable: " + lowerFirst(unknown.Reason.Sentence) + "."}}, nil
+	case err != nil:
+		return judgement{}, err
+	}
+	if !isPooled {
+		reason, fulfilled := unfulfilled(&cfg.Tide, pr, unsuccessful(contexts, policy))
+		if !fulfilled {
+			return notMergeable(github.StatusPending, reason), nil
+		}
+	}
+	return j.inPool(ctx, cfg, pr, contexts, n.bases[pr.poolKey()], append(slices.Clone(policy.RequiredContexts), n.contexts[pr.key()]...), n.contexts[pr.key()])
+}
+
+// inPool judges a pull request that waits for nothing but tests on the base. own
+// are the contexts of its required jobs, which a run or a status proves for the
+// base; others pass if they pass at the head.
+func (j *judge) inPool(ctx context.Context, cfg *config.Config, pr *PullRequest, contexts []Context, baseSHA string, required, own []string) (judgement, error) {
+	passed := map[string]bool{planner.OwnContext: true}
+	if baseSHA != "" {
+		runs, err := jobs(ctx, j.jobs, cfg.ProwJobNamespace, indexPassing, passingKey(pr.Org, pr.Repo, baseSHA, pr.HeadRefOID))
+		if err != nil {
+			return judgement{}, err
+		}
+		for i := range runs {
+			passed[runs[i].Spec.Context] = true
+		}
+		for _, c := range contexts {
+			if c.State == planner.ContextSuccess && (!slices.Contains(own, c.Context) ||
+				statusdesc.BaseSHA(c.Description) == baseSHA || strings.Contains(c.Description, stickyMarker)) {
+				passed[c.Context] = true
+			}
+		}
+	}
+	var waits []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(required))) {
+		if !passed[name] {
+			waits = append(waits, name)
+		}
+	}
+	switch {
+	case len(waits) > 0:
+		text := fmt.Sprintf("Waiting for %s on the current base.", strings.Join(waits, ", "))
+		if len([]rune(text)) > github.StatusDescriptionLimit {
+			text = fmt.Sprintf("Waiting for %d contexts on the current base.", len(waits))
+		}
+		return judgement{github.StatusPending, Reason{Code: "testing", Sentence: text}}, nil
+	case pr.GitHub != nil && pr.GitHub.MergeStateStatus == mergeStateBlocked && cfg.Tide.GitHubMergeBlocksPolicy(pr.Org, pr.Repo) == config.MergeBlocksPermit:
+		j.log.WarnContext(ctx, "a pull request is in the pool although GitHub blocks it", "pr", pr.key())
+		return judgement{github.StatusSuccess, Reason{Code: "pooled-blocked", Sentence: "In merge pool, although GitHub blocks the merge at the moment."}}, nil
+	}
+	return judgement{github.StatusSuccess, Reason{Code: "pooled", Sentence: "In merge pool."}}, nil
+}
+
+// policy is the context policy of a pull request.
+func (j *judge) policy(ctx context.Context, cfg *config.Config, pr *PullRequest, baseSHA string) (*config.ContextPolicy, error) {
+	all, err := j.inRepo.Presubmits(ctx, cfg, pr.Org+"/"+pr.Repo, pr.BaseRefName, config.SHA(baseSHA), config.SHA(pr.HeadRefOID))
+	if err != nil {
+		return nil, inRepoError(err)
+	}
+	return contextPolicy(cfg, pr, all)
+}
+
+// contextPolicy is the policy of the branch of a pull request with these jobs.
+func contextPolicy(cfg *config.Config, pr *PullRequest, all []config.Presubmit) (*config.ContextPolicy, error) {
+	policy, err := cfg.ContextPolicy(pr.Org, pr.Repo, pr.BaseRefName, all)
+	if err != nil {
+		return nil, &RequirementError{Reason{Code: "context-policy", Sentence: "The required contexts contradict each other"}, err}
+	}
+	return policy, nil
+}
+
+// inRepoError tells mistakes in a repository from trouble with reading it.
+func inRepoError(err error) error {
+	var trouble *git.Error
+	switch {
+	case errors.Is(err, git.ErrConflict):
+		return &RequirementError{Reason{Code: "conflict", Sentence: "The change does not merge with the base"}, err}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &trouble):
+		return fmt.Errorf("read the jobs of the repository: %w", err)
+	}
+	return &RequirementError{Reason{Code: "in-repo-config", Sentence: "The jobs in the repository are invalid"}, err}
+}
+
+// notMergeable is a judgement with the reason as part of a sentence.
+func notMergeable(state string, r Reason) judgement {
+	if r.Sentence == "" {
+		r.Sentence = "Not mergeable."
+	} else {
+		r.Sentence = "Not mergeable: " + r.Sentence + "."
+	}
+	return judgement{state, r}
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+// reasons says of every pull request of a pool where it is.
+func (s *Syncer) reasons(ctx context.Context, cfg *config.Config, p *pool) []PullReason {
+	j := judge{forge: s.Forge, jobs: s.Jobs, log: s.Log}
+	var out []PullReason
+	for _, pr := range p.PRs {
+		contexts, err := headContexts(ctx, s.Forge, s.Log, pr)
+		if err != nil {
+			continue // it was read before
+		}
+		own := p.Requirements[pr.Number]
+		verdict, err := j.inPool(ctx, cfg, pr, contexts, p.BaseSHA, append(slices.Clone(own.Policy.RequiredContexts), own.contexts()...), own.contexts())
+		if err != nil {
+			s.Log.ErrorContext(ctx, "the reason of a pull request is not known", "pr", pr.key(), "error", err)
+			continue
+		}
+		out = append(out, PullReason{pr.Number, verdict.Reason})
+	}
+	return out
+}

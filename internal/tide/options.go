@@ -1,0 +1,92 @@
+package tide
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"prow/internal/config"
+	"prow/internal/forge/github"
+	"prow/internal/kube"
+	"prow/internal/service"
+)
+
+// Name of the component.
+const Name = "tide"
+
+// Options of the component.
+type Options struct {
+	Config     config.Options
+	Kubernetes kube.Flags
+	GitHub     github.Flags
+
+	Port           int
+	Address        string
+	DryRun         bool
+	RunOnce        bool
+	SyncTokens     int
+	StatusTokens   int
+	MaxRecords     int
+	HistoryURI     string
+	StatusURI      string
+	Provider       string
+	CacheDir       string
+	InRepoCache    int
+	ListingTimeout time.Duration
+
+	// Listener is where a host that runs several components wants the pools served;
+	// it goes before Port.
+	Listener net.Listener
+}
+
+// Bind registers the flags.
+func (o *Options) Bind(fs *pflag.FlagSet) {
+	o.Config.Bind(fs)
+	o.Kubernetes.Bind(fs)
+	o.GitHub.Bind(fs)
+	fs.IntVar(&o.Port, "port", 8888, "Port of pools and history.")
+	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")
+	fs.BoolVar(&o.DryRun, "dry-run", true, "Decide, and change nothing on GitHub, in the cluster and in storage.")
+	fs.BoolVar(&o.RunOnce, "run-once", false, "Make one round and end.")
+	fs.IntVar(&o.SyncTokens, "sync-hourly-tokens", 800, "Requests an hour that the sync controller may make to GitHub; 0 is no limit.")
+	fs.IntVar(&o.StatusTokens, "status-hourly-tokens", 400, "Requests an hour that the status controller may make to GitHub; 0 is no limit.")
+	fs.IntVar(&o.MaxRecords, "max-records-per-pool", 1000, "Records of history that are kept of each pool.")
+	fs.StringVar(&o.HistoryURI, "history-uri", "", "Where the history is kept: a path or the URL of an object. Empty: in memory.")
+	fs.StringVar(&o.StatusURI, "status-path", "", "Where the status controller keeps what it has seen: a path or the URL of an object. Empty: nowhere.")
+	fs.StringVar(&o.Provider, "provider", "", "Where the changes are: github. Empty is what the configuration has queries for.")
+	fs.StringVar(&o.CacheDir, "cache-dir-base", "", "Directory of git mirrors. Empty: a temporary one.")
+	fs.IntVar(&o.InRepoCache, "in-repo-config-cache-size", config.DefaultInRepoCacheSize, "Revisions of repositories whose jobs are remembered.")
+	fs.DurationVar(&o.ListingTimeout, "timeout-listing-prowjobs", 30*time.Second, "How long the first listing of ProwJobs may take.")
+}
+
+// Validate checks the options.
+func (o *Options) Validate() error {
+	errs := []error{o.Kubernetes.Validate(), o.Config.Validate()}
+	switch o.Provider {
+	case "", "github":
+	case "gerrit":
+		errs = append(errs, errors.New("--provider=gerrit is not supported by this program"))
+	default:
+		errs = append(errs, fmt.Errorf("--provider=%s: expected github or gerrit", o.Provider))
+	}
+	errs = append(errs, o.GitHub.Validate())
+	if o.Port < 0 || o.Port > 65535 {
+		errs = append(errs, fmt.Errorf("--port=%d is not a port", o.Port))
+	}
+	if o.MaxRecords < 1 {
+		errs = append(errs, fmt.Errorf("--max-records-per-pool=%d: expected at least 1", o.MaxRecords))
+	}
+	if o.SyncTokens < 0 || o.StatusTokens < 0 {
+		errs = append(errs, errors.New("--sync-hourly-tokens and --status-hourly-tokens must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Command is the program.
+func Command() *cobra.Command {
+	return service.Command(Name, "Merge pull requests", "Finds pull requests that are ready, tests them against the current base, and merges them.", &Options{}, Run)
+}

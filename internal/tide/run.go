@@ -1,0 +1,280 @@
+package tide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
+	"prow/internal/config/live"
+	"prow/internal/git"
+	"prow/internal/inrepo"
+	"prow/internal/kube"
+	"prow/internal/service"
+	"prow/internal/storage"
+	"prow/internal/storage/filestore"
+	"prow/internal/tide/history"
+	"prow/internal/tide/planner"
+)
+
+// shutdownGrace is how long requests may take at shutdown.
+const shutdownGrace = 10 * time.Second
+
+// Run syncs until ctx ends. The first round comes before anything is served, so
+// that nobody sees a list of pools that was never made.
+func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log})
+	if err != nil {
+		return err
+	}
+	if err := checkProvider(o.Provider, &cfg.Get().Tide); err != nil {
+		return err
+	}
+	listener := o.Listener
+	if listener == nil && !o.RunOnce {
+		if listener, err = net.Listen("tcp", net.JoinHostPort(o.Address, strconv.Itoa(o.Port))); err != nil {
+			return fmt.Errorf("--port: %w", err)
+		}
+	}
+	if listener != nil {
+		defer listener.Close() //nolint:errcheck // the server has closed it already, if there was one
+	}
+	records, windows, closePlaces, err := o.places(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closePlaces()) }()
+	past, err := history.New(ctx, o.MaxRecords, records)
+	if err != nil {
+		return fmt.Errorf("--history-uri: %w", err)
+	}
+	mgr, err := o.manager(ctx, rt, cfg.Get())
+	if err != nil {
+		return err
+	}
+	mirrors, cleanUp, err := o.mirrors(rt)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+
+	log := func(controller string) *slog.Logger { return rt.Log.With("controller", controller) }
+	syncForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("sync"))
+	if err != nil {
+		return err
+	}
+	statusForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("status-update"))
+	if err != nil {
+		return err
+	}
+	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
+	metrics, board := NewMetrics(rt.Metrics), NewBoard()
+	mergeability := NewMergeability(syncForge, time.Now)
+	syncer := &Syncer{
+		Forge: syncForge, Jobs: mgr.GetClient(), InRepo: inRepo, Git: mirrors, Changes: NewChanges(syncForge), Mergeability: mergeability,
+		Board: board, History: past, Metrics: metrics, Plan: planner.Classic, DryRun: o.DryRun, Now: time.Now, Sleep: sleep, Log: log("sync"),
+	}
+	statuses := &Statuses{
+		Forge: statusForge, Jobs: mgr.GetClient(), InRepo: inRepo, Mergeability: mergeability, Board: board, Metrics: metrics,
+		Config: cfg.Get, Place: windows, Now: time.Now, After: time.After, Log: log("status-update"),
+	}
+	if o.DryRun {
+		statuses.Place = nil
+	}
+	early := make(chan struct{}, 1)
+	if err := watchEnds(ctx, mgr, early); err != nil {
+		return err
+	}
+	rounds := &loop{sync: syncer, config: cfg.Get, early: early, after: time.After}
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return cfg.Run(ctx) })
+	group.Go(func() error { return mgr.Start(ctx) })
+	group.Go(func() error { return statuses.Run(ctx) })
+	group.Go(func() error {
+		if err := waitForJobs(ctx, mgr.GetCache(), o.ListingTimeout); err != nil {
+			return err
+		}
+		start := rounds.once(ctx)
+		if o.RunOnce {
+			stop()
+			return nil
+		}
+		group.Go(func() error {
+			return service.Serve(ctx, listener, Handler(syncer.Pools, past), shutdownGrace)
+		})
+		rt.SetReady()
+		rounds.run(ctx, start)
+		return nil
+	})
+	err = group.Wait()
+	syncer.flush(context.WithoutCancel(ctx))
+	return err
+}
+
+// checkProvider refuses what this program cannot do, and what would have to be guessed.
+func checkProvider(provider string, tide *config.Tide) error {
+	gerrit := tide.Gerrit != nil && len(tide.Gerrit.Queries) > 0
+	switch {
+	case provider != "" || !gerrit:
+		return nil
+	case len(tide.Queries) > 0:
+		return errors.New("tide.queries and tide.gerrit.queries are both set: choose one by --provider")
+	}
+	return errors.New("tide.gerrit.queries is set, but this program merges on GitHub only")
+}
+
+// manager makes the manager of the cache of ProwJobs.
+func (o *Options) manager(ctx context.Context, rt *service.Runtime, cfg *config.Config) (ctrl.Manager, error) {
+	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.DisabledClusters)
+	if err != nil {
+		return nil, err
+	}
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(clusters.Service(), ctrl.Options{
+		Scheme:  scheme,
+		Cache:   cache.Options{DefaultNamespaces: map[string]cache.Config{cfg.ProwJobNamespace: {}}},
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		Client:  client.Options{DryRun: &o.DryRun},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the manager of ProwJobs: %w", err)
+	}
+	return mgr, AddIndexes(ctx, mgr.GetFieldIndexer())
+}
+
+// watchEnds puts an element into early when a job ends.
+func watchEnds(ctx context.Context, mgr ctrl.Manager, early chan<- struct{}) error {
+	informer, err := mgr.GetCache().GetInformer(ctx, &prowv1.ProwJob{}, cache.BlockUntilSynced(false))
+	if err == nil {
+		_, err = informer.AddEventHandler(whenEnded(func() {
+			select {
+			case early <- struct{}{}:
+			default:
+			}
+		}))
+	}
+	if err != nil {
+		return fmt.Errorf("watch ProwJobs: %w", err)
+	}
+	return nil
+}
+
+// waitForJobs waits until all ProwJobs are known.
+func waitForJobs(ctx context.Context, c cache.Cache, limit time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if !c.WaitForCacheSync(limited) && ctx.Err() == nil {
+		return fmt.Errorf("--timeout-listing-prowjobs: the ProwJobs were not listed within %s", limit)
+	}
+	return nil
+}
+
+// mirrors makes the cache of repositories, in a temporary directory unless one is
+// given. cleanUp removes what must not stay.
+func (o *Options) mirrors(rt *service.Runtime) (mirrors *git.Cache, cleanUp func(), err error) {
+	remotes, err := o.GitHub.GitRemotes(rt.Secrets)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, cleanUp := o.CacheDir, func() {}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "tide-*"); err != nil {
+			return nil, nil, fmt.Errorf("making a directory for git mirrors: %w", err)
+		}
+		cleanUp = func() { _ = os.RemoveAll(dir) } // the system empties its temporary directory as well
+	}
+	work := filepath.Join(dir, "work")
+	// Work trees of a process that was killed are of no use to this one.
+	if err := os.RemoveAll(work); err != nil {
+		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
+	}
+	if mirrors, err = git.NewCache(filepath.Join(dir, "mirrors"), work, remotes, GitRunner(os.Environ())); err != nil {
+		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
+	}
+	return mirrors, cleanUp, nil
+}
+
+// GitRunner runs git for merges that are tried: nobody signs or keeps them.
+func GitRunner(environ []string) *git.Runner {
+	return git.NewRunner(environ,
+		git.Setting{Key: "user.name", Value: "prow"}, git.Setting{Key: "user.email", Value: "prow@localhost"},
+		git.Setting{Key: "commit.gpgsign", Value: "false"})
+}
+
+// places opens where history and windows are kept.
+func (o *Options) places(ctx context.Context) (records, windows *history.Place, closeAll func() error, err error) {
+	opener := storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider})
+	var open []storage.Bucket
+	closeAll = func() error {
+		var errs []error
+		for _, b := range open {
+			errs = append(errs, b.Close())
+		}
+		return errors.Join(errs...)
+	}
+	places := map[string]*history.Place{}
+	for flag, uri := range map[string]string{"history-uri": o.HistoryURI, "status-path": o.StatusURI} {
+		if uri == "" {
+			continue
+		}
+		dir, key, err := splitObject(uri)
+		if err == nil {
+			var b storage.Bucket
+			if b, err = opener.Open(ctx, dir); err == nil {
+				open = append(open, b)
+				places[flag] = &history.Place{Bucket: b, Key: key}
+			}
+		}
+		if err != nil {
+			return nil, nil, nil, errors.Join(fmt.Errorf("--%s: %w", flag, err), closeAll())
+		}
+	}
+	return places["history-uri"], places["status-path"], closeAll, nil
+}
+
+// splitObject splits the URL or path of an object into its bucket or directory and
+// the rest.
+func splitObject(uri string) (dir, key string, err error) {
+	if !strings.Contains(uri, "://") {
+		if uri, err = filepath.Abs(uri); err != nil {
+			return "", "", err
+		}
+	}
+	at := strings.LastIndex(uri, "/")
+	if dir, key = uri[:at], uri[at+1:]; key == "" || dir == "" || strings.HasSuffix(dir, ":/") {
+		return "", "", fmt.Errorf("%q names no object", uri)
+	}
+	return dir, key, nil
+}
+
+// sleep waits, or returns the error of the context.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

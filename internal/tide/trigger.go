@@ -1,0 +1,155 @@
+package tide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
+	"prow/internal/git"
+	"prow/internal/prowjob"
+	"prow/internal/tide/planner"
+)
+
+// maxAttempts bounds how often one job is started for the same commits.
+const maxAttempts = 1000
+
+// pickBatch merges candidates into the base one after the other and returns those
+// that go together, at most limit.
+func (s *Syncer) pickBatch(ctx context.Context, cfg *config.Config, p *pool, candidates []planner.Head, limit int) (_ []*PullRequest, err error) {
+	prs, ok := p.members(candidates)
+	if !ok {
+		return nil, errors.New("pick a batch: a candidate is not in the pool")
+	}
+	need := git.Need{Commits: []string{p.BaseSHA}}
+	for _, pr := range prs {
+		need.Commits = append(need.Commits, pr.HeadRefOID)
+	}
+	tree, err := s.Git.Tree(ctx, p.Org, p.Repo, need)
+	if err != nil {
+		return nil, fmt.Errorf("pick a batch: %w", err)
+	}
+	defer func() { err = errors.Join(err, tree.Close()) }()
+	if err := tree.Checkout(ctx, p.BaseSHA); err != nil {
+		return nil, fmt.Errorf("pick a batch: check out the base: %w", err)
+	}
+	var picked []*PullRequest
+	for _, pr := range prs {
+		if limit > 0 && len(picked) == limit {
+			break
+		}
+		method := mergeMethod(&cfg.Tide, pr)
+		if method == "" {
+			s.Log.WarnContext(ctx, "left out of the batch: its labels ask for more than one merge method", "pr", pr.key())
+			continue
+		}
+		err := tree.Merge(ctx, pr.HeadRefOID, git.MergeStrategy(method))
+		if errors.Is(err, git.ErrConflict) {
+			s.Log.DebugContext(ctx, "left out of the batch: it conflicts with the members before it", "pr", pr.key())
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pick a batch: merge %s: %w", pr.key(), err)
+		}
+		picked = append(picked, pr)
+	}
+	return picked, nil
+}
+
+// refs are what a run of these pull requests on the base tests.
+func (p *pool) refs(cfg *config.Config, prs []*PullRequest) prowv1.Refs {
+	host := cfg.GitHub.LinkURLParsed()
+	link := func(elements ...string) string { return host.JoinPath(elements...).String() }
+	repo := link(p.Org, p.Repo)
+	refs := prowv1.Refs{
+		Org: p.Org, Repo: p.Repo, RepoLink: repo,
+		BaseRef: p.Branch, BaseSHA: p.BaseSHA, BaseLink: repo + "/tree/" + p.BaseSHA,
+	}
+	for _, pr := range prs {
+		refs.Pulls = append(refs.Pulls, prowv1.Pull{
+			Number: pr.Number, Title: pr.Title, Author: pr.AuthorLogin, SHA: pr.HeadRefOID, HeadRef: pr.HeadRefName,
+			Link:       repo + "/pull/" + strconv.Itoa(pr.Number),
+			CommitLink: repo + "/commit/" + pr.HeadRefOID,
+			AuthorLink: link(pr.AuthorLogin),
+		})
+	}
+	return refs
+}
+
+// trigger starts jobs for pull requests, one by itself or several together. Jobs
+// that were started already, by this process or one before, are not started again.
+func (s *Syncer) trigger(ctx context.Context, cfg *config.Config, p *pool, prs []*PullRequest, presubmits []*config.Presubmit) error {
+	refs := p.refs(cfg, prs)
+	started := map[string]bool{}
+	for _, job := range presubmits {
+		if started[job.Context] {
+			continue
+		}
+		started[job.Context] = true
+		if err := s.start(ctx, cfg, job, refs); err != nil {
+			return fmt.Errorf("start job %s for %s: %w", job.Name, p.key(), err)
+		}
+	}
+	return nil
+}
+
+func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Presubmit, refs prowv1.Refs) error {
+	labels := map[string]string{prowv1.CreatedByTideLabel: "true"}
+	options := []prowjob.Option{
+		prowjob.RequireScheduling(cfg.Scheduler.Enabled), prowjob.InNamespace(cfg.ProwJobNamespace), prowjob.WithClock(s.Now),
+	}
+	parts := []string{"tide", job.Name, poolJobsKey(refs.Org, refs.Repo, refs.BaseRef, refs.BaseSHA)}
+	for _, pull := range refs.Pulls {
+		parts = append(parts, strconv.Itoa(pull.Number), pull.SHA)
+	}
+	if len(refs.Pulls) > 1 {
+		live, err := jobs(ctx, s.Jobs, cfg.ProwJobNamespace, indexLiveBatch, liveBatchKey(job.Name, refs))
+		if err != nil || len(live) > 0 {
+			return err
+		}
+	}
+	// The name follows from what is tested, so that a crash between creating a job
+	// and learning of it starts nothing twice. Each failure has a successor.
+	for attempt := range maxAttempts {
+		name := prowjob.StableName(append(slices.Clip(parts), strconv.Itoa(attempt))...)
+		var existing prowv1.ProwJob
+		err := s.Jobs.Get(ctx, types.NamespacedName{Namespace: cfg.ProwJobNamespace, Name: name}, &existing)
+		switch {
+		case err == nil && unfailed(&existing):
+			return nil
+		case err == nil:
+			continue
+		case !apierrors.IsNotFound(err):
+			return err
+		}
+		var pj *prowv1.ProwJob
+		if len(refs.Pulls) == 1 {
+			pj = prowjob.NewPresubmit(job, refs, prowjob.Event{Labels: labels}, append(options, prowjob.WithName(name))...)
+		} else {
+			maps.Copy(labels, job.Labels)
+			labels[prowv1.CreatedByTideLabel] = "true"
+			pj = prowjob.New(prowjob.BatchSpec(job, refs), labels, job.Annotations, append(options, prowjob.WithName(name))...)
+		}
+		// Where it exists already the cache does not show it yet.
+		if err := s.Jobs.Create(ctx, pj); err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		s.Log.LogAttrs(ctx, levelInfo, "started a job", prowjob.LogAttrs(pj)...)
+		return nil
+	}
+	return fmt.Errorf("it failed %d times for the same commits", maxAttempts)
+}
+
+// JobClient reads and creates ProwJobs. Reads know the [Indexes].
+type JobClient interface {
+	client.Reader
+	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
+}
