@@ -1,0 +1,42 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+
+	"prow/internal/git"
+	"prow/internal/secret"
+)
+
+// GitRemotes tells where the repositories of the forge are cloned from, and
+// authenticates with the token. The host is that of --github-host; it is spoken to
+// as the first endpoint is, so a plain forge on this machine is not asked for TLS.
+func (f *Flags) GitRemotes(secrets *secret.Store) (git.Remotes, error) {
+	base := url.URL{Scheme: "https", Host: cmp.Or(f.Host, DefaultHost)}
+	if len(f.Endpoints) > 0 {
+		endpoint, err := url.Parse(f.Endpoints[0])
+		if err != nil {
+			return nil, fmt.Errorf("--github-endpoint: %w", err)
+		}
+		if endpoint.Scheme == "http" && endpoint.Host == base.Host {
+			base.Scheme = "http"
+		}
+	}
+	token := func() string { return "" }
+	if f.TokenPath != "" {
+		get, err := secrets.File(f.TokenPath, nil)
+		if err != nil {
+			return nil, fmt.Errorf("--github-token-path: %w", err)
+		}
+		token = func() string { return get().Reveal() }
+	}
+	return func(_ context.Context, org, repo string) (git.Remote, error) {
+		remote := git.Remote{URL: base.JoinPath(org, repo).String()}
+		if t := token(); t != "" {
+			remote.Settings = git.BasicAuth(remote.URL, "x-access-token", t)
+		}
+		return remote, nil
+	}, nil
+}
