@@ -132,7 +132,11 @@ func (r *Runner) run(ctx context.Context, dir string, stdout, stderr io.Writer, 
 		both := io.MultiWriter(stderr, messages)
 		cmd.Stdout, cmd.Stderr = both, both
 	}
-	err := RunGroup(cmd, killDelay)
+	return r.failure(ctx, args, RunGroup(cmd, killDelay), messages)
+}
+
+// failure is the *Error of a command that ended with err; nil without one.
+func (r *Runner) failure(ctx context.Context, args []string, err error, messages *tail) error {
 	if err == nil {
 		return nil
 	}
@@ -205,4 +209,31 @@ func (t *tail) Write(p []byte) (int, error) {
 	}
 	t.Buffer.Write(p)
 	return n, nil
+}
+
+// Pipe runs git in a directory with an input and hands its output to read as it
+// comes. An error of read ends the command and is returned.
+func (r *Runner) Pipe(ctx context.Context, dir string, input io.Reader, read func(io.Reader) error, args ...string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	output, stdout := io.Pipe()
+	readErr := make(chan error, 1)
+	go func() {
+		err := read(output)
+		if err != nil {
+			cancel(err)
+		}
+		// What is left must not block the command.
+		_, _ = io.Copy(io.Discard, output)
+		readErr <- err
+	}()
+	messages := &tail{limit: stderrTail}
+	cmd := exec.CommandContext(ctx, r.binary, args...)
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, r.Env(), input, stdout, messages
+	err := RunGroup(cmd, killDelay)
+	_ = stdout.Close()
+	if err := <-readErr; err != nil {
+		return err
+	}
+	return r.failure(ctx, args, err, messages)
 }

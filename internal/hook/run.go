@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -20,7 +22,10 @@ import (
 	"prow/internal/config"
 	"prow/internal/config/live"
 	"prow/internal/forge/github"
+	"prow/internal/git"
+	"prow/internal/inrepo"
 	"prow/internal/kube"
+	"prow/internal/owners"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/service"
@@ -133,13 +138,23 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	if err != nil {
 		return fmt.Errorf("--port: %w", err)
 	}
-	inRepo := config.NewInRepo(nil, config.InRepoOptions{Registerer: rt.Metrics})
+	mirrors, cleanUp, err := o.mirrors(rt)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors}, config.InRepoOptions{Registerer: rt.Metrics})
+	ownersCache := owners.NewCache(func(ctx context.Context, org, repo, commit string, read func(owners.Tree) error) error {
+		return mirrors.Files(ctx, org, repo, commit, func(m *git.Mirror) error { return read(m) })
+	})
 
 	d := &dispatcher{
 		plugins: all, store: deliveries, pluginConfig: pluginCfg.Get, now: time.Now, log: rt.Log, metrics: newDispatchMetrics(rt.Metrics),
 		newAgent: func(pc *pluginconfig.Configuration, delivery, plugin string, log *slog.Logger) *plugins.Agent {
+			mine, config := gh.For(plugin), cfg.Get()
 			return &plugins.Agent{
-				GitHub: gh.For(plugin), ProwJobs: jobs, InRepo: inRepo, Config: cfg.Get(), Plugins: pc, Delivery: delivery, Now: time.Now, Log: log,
+				GitHub: mine, ProwJobs: jobs, InRepo: inRepo, Config: config, Plugins: pc, Delivery: delivery, Now: time.Now, Log: log,
+				Owners: &owners.Client{Cache: ownersCache, Forge: mine, Settings: plugins.OwnersSettings(config, pc), Log: log},
 			}
 		},
 	}
@@ -167,6 +182,33 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	rt.SetReady()
 	rt.Log.InfoContext(ctx, "receiving webhooks", "address", listener.Addr().String(), "path", o.WebhookPath)
 	return group.Wait()
+}
+
+// mirrors makes the cache of repositories, in a temporary directory unless one is
+// given. cleanUp removes what must not stay.
+func (o *Options) mirrors(rt *service.Runtime) (cache *git.Cache, cleanUp func(), err error) {
+	remotes, err := o.GitHub.GitRemotes(rt.Secrets)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, cleanUp := o.CacheDir, func() {}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "hook-*"); err != nil {
+			return nil, nil, fmt.Errorf("making a directory for git mirrors: %w", err)
+		}
+		cleanUp = func() { _ = os.RemoveAll(dir) } // the system empties its temporary directory as well
+	}
+	work := filepath.Join(dir, "work")
+	// Work trees of a process that was killed are of no use to this one.
+	if err := os.RemoveAll(work); err != nil {
+		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
+	}
+	// Merges are made to be looked at, and go nowhere; git wants a committer all the same.
+	runner := git.NewRunner(os.Environ(), git.Setting{Key: "user.name", Value: "prow"}, git.Setting{Key: "user.email", Value: "prow@localhost"})
+	if cache, err = git.NewCache(filepath.Join(dir, "mirrors"), work, remotes, runner); err != nil {
+		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
+	}
+	return cache, cleanUp, nil
 }
 
 func newDispatchMetrics(reg prometheus.Registerer) *dispatchMetrics {

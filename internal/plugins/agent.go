@@ -8,6 +8,7 @@ import (
 
 	"prow/internal/config"
 	"prow/internal/forge/github"
+	"prow/internal/owners"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/prowjob"
 )
@@ -22,6 +23,8 @@ type Agent struct {
 	ProwJobs client.Client
 	// InRepo answers which jobs a repository has, those it brings itself included.
 	InRepo *config.InRepo
+	// Owners answers who owns which file of a repository.
+	Owners *owners.Client
 	// Config and Plugins are the configurations.
 	Config  *config.Config
 	Plugins *pluginconfig.Configuration
@@ -36,4 +39,15 @@ type Agent struct {
 // one whenever the delivery is handled, so that it is created once.
 func (a *Agent) NameFor(what string) string {
 	return prowjob.StableName("delivery", a.Delivery, what)
+}
+
+// OwnersSettings is how the owners of repositories are told by both configurations.
+func OwnersSettings(cfg *config.Config, pc *pluginconfig.Configuration) func(org, repo string) owners.Settings {
+	return func(org, repo string) owners.Settings {
+		names := pc.OwnersFilenames(org, repo)
+		return owners.Settings{
+			Owners: names.Owners, Aliases: names.OwnersAliases, Markdown: pc.MDYAMLEnabled(org, repo),
+			DenyDirs: cfg.OwnersDenylist(org, repo), SkipCollaborators: pc.SkipsCollaborators(org, repo),
+		}
+	}
 }

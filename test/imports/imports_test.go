@@ -64,6 +64,7 @@ var rules = []rule{
 	{room: "internal/store", may: []string{"api"}},
 	{room: "internal/statusdesc", may: nil},
 	{room: "internal/inrepo", may: []string{"api", "internal/config", "internal/git", "internal/prowjob"}, heavy: true},
+	{room: "internal/plugins/plugintest", may: append([]string{"internal/plugins", "internal/forge/local"}, domain...), heavy: true},
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/hook", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/controller", may: domain, heavy: true},

@@ -70,16 +70,33 @@ type PullRequestEvent struct {
 	GUID    string     `json:"-"`
 }
 
-// BaseRefChanged tells whether an edited event moved the pull request to another branch.
-func (e PullRequestEvent) BaseRefChanged() bool {
-	var c struct {
-		Base struct {
-			Ref struct {
-				From string `json:"from"`
-			} `json:"ref"`
-		} `json:"base"`
+// baseChange is what an edited event says about the base.
+type baseChange struct {
+	Base struct {
+		Ref struct {
+			From string `json:"from"`
+		} `json:"ref"`
+		SHA struct {
+			From string `json:"from"`
+		} `json:"sha"`
+	} `json:"base"`
+}
+
+func (e PullRequestEvent) baseChange() (c baseChange) {
+	if len(e.Changes) == 0 || json.Unmarshal(e.Changes, &c) != nil {
+		return baseChange{}
 	}
-	return len(e.Changes) > 0 && json.Unmarshal(e.Changes, &c) == nil && c.Base.Ref.From != ""
+	return c
+}
+
+// BaseRefChanged tells whether an edited event moved the pull request to another branch.
+func (e PullRequestEvent) BaseRefChanged() bool { return e.baseChange().Base.Ref.From != "" }
+
+// BaseChanged tells whether an edited event moved the pull request to another
+// branch or commit.
+func (e PullRequestEvent) BaseChanged() bool {
+	c := e.baseChange()
+	return c.Base.Ref.From != "" || c.Base.SHA.From != ""
 }
 
 // ReviewEvent is sent when a review changes.

@@ -152,3 +152,13 @@ func (c *Client) ListTeamMembersBySlug(ctx context.Context, org, slug, role stri
 func (c *Client) TeamBySlugHasMember(ctx context.Context, org, slug, user string) (bool, error) {
 	return c.exists(ctx, path("orgs", org, "teams", slug, "memberships", user), "membership of "+user+" in team "+org+"/"+slug)
 }
+
+// CollaboratorLogins lists the logins of the collaborators of a repository.
+func (c *Client) CollaboratorLogins(ctx context.Context, org, repo string) ([]string, error) {
+	users, err := c.ListCollaborators(ctx, org, repo)
+	logins := make([]string, len(users))
+	for i, u := range users {
+		logins[i] = u.Login
+	}
+	return logins, err
+}

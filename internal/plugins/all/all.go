@@ -2,12 +2,17 @@
 // package beside this one and a line here.
 package all
 
-import "prow/internal/plugins"
+import (
+	"prow/internal/plugins"
+	"prow/internal/plugins/trigger"
+)
 
 // Plugins are all plugins by name.
 func Plugins() map[string]*plugins.Plugin {
 	byName := map[string]*plugins.Plugin{}
-	for _, p := range []*plugins.Plugin{} {
+	for _, p := range []*plugins.Plugin{
+		trigger.New(),
+	} {
 		byName[p.Name] = p
 	}
 	return byName

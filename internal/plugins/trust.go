@@ -1,0 +1,62 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"prow/internal/plugins/pluginconfig"
+)
+
+// TrustClient is what TrustedUser asks of the forge.
+type TrustClient interface {
+	BotUserChecker(ctx context.Context) (func(login string) bool, error)
+	IsMember(ctx context.Context, org, user string) (bool, error)
+	IsCollaborator(ctx context.Context, org, repo, user string) (bool, error)
+}
+
+// Trust is whether the code of a user may run.
+type Trust struct {
+	Trusted bool
+	// Reason says why not.
+	Reason string
+}
+
+// TrustedUser tells whether the code of a user may run for a repository. The
+// cheapest questions come first; the first that is answered yes decides.
+func TrustedUser(ctx context.Context, c TrustClient, cfg pluginconfig.Trigger, org, repo, user string) (Trust, error) {
+	isBot, err := c.BotUserChecker(ctx)
+	if err != nil {
+		return Trust{}, fmt.Errorf("whether %s is trusted: %w", user, err)
+	}
+	if isBot(user) {
+		return Trust{Trusted: true}, nil
+	}
+	ask := func(yes bool, err error) (bool, error) {
+		if err != nil {
+			return false, fmt.Errorf("whether %s is trusted: %w", user, err)
+		}
+		return yes, nil
+	}
+	failed := []string{"not a member of the org " + org}
+	if yes, err := ask(c.IsMember(ctx, org, user)); err != nil || yes {
+		return Trust{Trusted: yes}, err
+	}
+	if !cfg.OnlyOrgMembers {
+		if yes, err := ask(c.IsCollaborator(ctx, org, repo, user)); err != nil || yes {
+			return Trust{Trusted: yes}, err
+		}
+		failed = append(failed, "not a collaborator of "+org+"/"+repo)
+	}
+	if app, ok := strings.CutSuffix(user, "[bot]"); ok && slices.Contains(cfg.TrustedApps, app) {
+		return Trust{Trusted: true}, nil
+	}
+	if cfg.TrustedOrg != "" && cfg.TrustedOrg != org {
+		if yes, err := ask(c.IsMember(ctx, cfg.TrustedOrg, user)); err != nil || yes {
+			return Trust{Trusted: yes}, err
+		}
+		failed = append(failed, "not a member of the org "+cfg.TrustedOrg)
+	}
+	return Trust{Reason: "user is " + strings.Join(failed, " and ")}, nil
+}
