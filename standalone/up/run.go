@@ -31,6 +31,7 @@ import (
 	"prow/internal/report/crier"
 	"prow/internal/secret"
 	"prow/internal/service"
+	"prow/internal/tide"
 	"prow/standalone/controlplane"
 	"prow/standalone/node"
 	"prow/standalone/node/containerexec"
@@ -63,7 +64,7 @@ type Up struct {
 // Run runs everything until ctx ends. ready is called once all serves.
 func Run(ctx context.Context, o *Options, ready func(context.Context, *Up) error) error {
 	began := time.Now()
-	for _, dir := range []string{o.Dir, o.path("secrets"), o.path("storage"), o.path("cache")} {
+	for _, dir := range []string{o.Dir, o.path("secrets"), o.path("storage"), o.path("tide"), o.path("cache", "hook"), o.path("cache", "tide")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("state directory: %w", err)
 		}
@@ -233,7 +234,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 			return hook.Run(ctx, rt, &hook.Options{
 				Config: cfg, Plugins: pluginconfig.Options{Path: o.path("config", "plugins.yaml")}, Kubernetes: kubernetes, GitHub: gh,
 				WebhookPath: "/hook", Port: o.HookPort, Address: "127.0.0.1", HMACFile: o.path("secrets", "hmac"), Store: o.path("hook.db"),
-				CacheDir: o.path("cache"), GracePeriod: handlerGrace,
+				CacheDir: o.path("cache", "hook"), GracePeriod: handlerGrace,
 			}, all.Plugins())
 		}},
 		{manager.Name, func(ctx context.Context, rt *service.Runtime) error {
@@ -244,6 +245,13 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 		}},
 		{horologium.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return horologium.Run(ctx, rt, &horologium.Options{Config: cfg, Kubernetes: kubernetes, ListTimeout: time.Minute})
+		}},
+		{tide.Name, func(ctx context.Context, rt *service.Runtime) error {
+			return tide.Run(ctx, rt, &tide.Options{
+				Config: cfg, Kubernetes: kubernetes, GitHub: gh, Port: o.TidePort, Address: "127.0.0.1", MaxRecords: 1000,
+				HistoryURI: "file://" + o.path("tide", "history.json"), StatusURI: "file://" + o.path("tide", "status.yaml"),
+				CacheDir: o.path("cache", "tide"), ListingTimeout: time.Minute,
+			})
 		}},
 		{sinker.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return sinker.Run(ctx, rt, &sinker.Options{Config: cfg, Kubernetes: kubernetes})

@@ -32,7 +32,7 @@ var (
 		"internal/service", "internal/kube", "internal/store", "internal/config", "internal/owners", "internal/prowjob", "internal/pod",
 		"internal/inrepo", "internal/forge/github", "internal/joburl", "internal/statusdesc",
 	}, foundation...)
-	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward", "internal/pod/cli", "internal/pod/wrapper"}
+	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward", "internal/pod/cli", "internal/pod/wrapper", "internal/pod/initupload"}
 )
 
 var rules = []rule{
@@ -44,6 +44,7 @@ var rules = []rule{
 	{room: "internal/pod/entry", may: append(utilities, foundation...)},
 	{room: "internal/pod/upload", may: append(utilities, foundation...)},
 	{room: "internal/pod/sidecar", may: append(utilities, foundation...)},
+	{room: "internal/pod/initupload", may: append(utilities, foundation...)},
 	{room: "internal/pod/censor", may: append(utilities, foundation...)},
 	{room: "internal/pod/cli", may: nil},
 	{room: "internal/pod/options", may: []string{"api", "internal/pod/wrapper"}},

@@ -25,6 +25,7 @@ loopback. Everything is kept in --dir; remove it to start afresh.`,
 			}
 			return up.Run(cmd.Context(), &o, func(_ context.Context, u *up.Up) error {
 				u.Welcome(cmd.OutOrStdout())
+				tuneIdle()
 				return nil
 			})
 		},
