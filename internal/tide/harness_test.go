@@ -49,7 +49,8 @@ type world struct {
 	cfg    *config.Config
 	past   *history.History
 	slept  []time.Duration
-	now    time.Time
+	offset time.Duration
+	reg    *prometheus.Registry
 }
 
 const namespace = "default"
@@ -75,8 +76,7 @@ presubmits:
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	// A minute ahead: the search ends at this time, and the forge runs on the real one.
-	w := &world{t: t, now: time.Now().Add(time.Minute)}
+	w := &world{t: t, reg: prometheus.NewRegistry()}
 	dir := t.TempDir()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,8 +138,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := func() time.Time { return w.now }
-	metrics, board, mergeability := NewMetrics(prometheus.NewRegistry()), NewBoard(), NewMergeability(w.gh, now)
+	now := w.now
+	metrics, board, mergeability := NewMetrics(w.reg), NewBoard(), NewMergeability(w.gh, now)
 	w.sync = &Syncer{
 		Forge: w.gh, Jobs: w.jobs, InRepo: inRepo, Git: mirrors, Changes: NewChanges(w.gh), Mergeability: mergeability, Board: board,
 		History: w.past, Metrics: metrics, Plan: planner.Classic, Now: now, Log: log,
@@ -151,6 +151,9 @@ func newWorld(t *testing.T) *world {
 	w.configure(baseConfig, unitJob)
 	return w
 }
+
+// now is the time, which goes on by a minute with each round.
+func (w *world) now() time.Time { return time.Now().Add(w.offset) }
 
 func newCluster(t *testing.T) client.WithWatch {
 	t.Helper()
@@ -279,7 +282,7 @@ func (w *world) round() {
 		w.t.Fatal(err)
 	}
 	w.status.Sync(w.t.Context(), w.cfg)
-	w.now = w.now.Add(time.Minute)
+	w.offset += time.Minute
 }
 
 // runs are the ProwJobs in order of creation, which is that of names otherwise.
@@ -333,7 +336,7 @@ func (w *world) finish(state prowv1.ProwJobState) {
 		if j.Complete() {
 			continue
 		}
-		done := metav1.NewTime(w.now)
+		done := metav1.NewTime(w.now())
 		j.Status.State, j.Status.CompletionTime = state, &done
 		w.update(&j)
 		if j.Spec.Report {
@@ -465,4 +468,60 @@ func (p *proxy) forget() {
 func refusal(message string) string {
 	b, _ := json.Marshal(map[string]string{"message": message})
 	return string(b)
+}
+
+func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
+
+// issue files an issue.
+func (w *world) issue(title, label string) {
+	w.t.Helper()
+	body, _ := json.Marshal(map[string]any{"title": title, "labels": []string{label}})
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.forge.APIURL()+"/repos/acme/app/issues", strings.NewReader(string(body)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "token token-of-robot")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated {
+		text, _ := io.ReadAll(resp.Body)
+		w.t.Fatalf("filing an issue: %d %s", resp.StatusCode, text)
+	}
+}
+
+// blindCluster reads from one cluster and writes to another, as a cache does that
+// is behind.
+type blindCluster struct {
+	client.WithWatch
+	creates client.Client
+}
+
+func (b *blindCluster) Create(ctx context.Context, o client.Object, opts ...client.CreateOption) error {
+	return b.creates.Create(ctx, o, opts...)
+}
+
+// counted is the sum of a counter over all that have a label of this value.
+func (w *world) counted(name, value string) float64 {
+	w.t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetValue() == value {
+					sum += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/config/live"
+	"prow/internal/forge/github"
 	"prow/internal/git"
 	"prow/internal/inrepo"
 	"prow/internal/kube"
@@ -73,11 +75,11 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	defer cleanUp()
 
 	log := func(controller string) *slog.Logger { return rt.Log.With("controller", controller) }
-	syncForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("sync"))
+	syncForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("sync"), throttled(o.SyncTokens, 3*perRound(o.SyncTokens, cfg.Get())))
 	if err != nil {
 		return err
 	}
-	statusForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("status-update"))
+	statusForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("status-update"), throttled(o.StatusTokens, o.StatusTokens/2))
 	if err != nil {
 		return err
 	}
@@ -126,6 +128,17 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	err = group.Wait()
 	syncer.flush(context.WithoutCancel(ctx))
 	return err
+}
+
+// perRound is how many of the requests of an hour a round may make.
+func perRound(perHour int, cfg *config.Config) int {
+	return int(float64(perHour) * cfg.Tide.SyncPeriod.Hours())
+}
+
+// throttled limits the requests of a client. After a restart the status controller
+// may have many statuses to write, so it may use half of its hour at once.
+func throttled(perHour, burst int) func(*github.ClientOptions) {
+	return func(o *github.ClientOptions) { o.Transport = github.Throttle(http.DefaultTransport, perHour, burst) }
 }
 
 // checkProvider refuses what this program cannot do, and what would have to be guessed.

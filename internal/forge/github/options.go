@@ -63,8 +63,9 @@ func (f *Flags) Validate() error {
 }
 
 // Client builds a client for a component. The token is read from its file
-// through secrets, so that it is followed and censored.
-func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *slog.Logger) (*Client, error) {
+// through secrets, so that it is followed and censored. Options may change what
+// the flags say.
+func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *slog.Logger, options ...func(*ClientOptions)) (*Client, error) {
 	var token TokenSource
 	if f.TokenPath != "" {
 		get, err := secrets.File(f.TokenPath, nil)
@@ -75,9 +76,13 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 	} else {
 		log.Warn("no credentials for GitHub: requests are anonymous")
 	}
-	return NewClient(ClientOptions{
+	o := ClientOptions{
 		Endpoints: f.Endpoints, GraphQLEndpoint: f.GraphQLEndpoint, Token: token, UserAgent: agent, DryRun: dryRun,
 		RequestTimeout: f.RequestTimeout, Logger: log,
 		Retry: RetryPolicy{MaxRetries: f.MaxRetries, Max404Retries: f.Max404Retries, MaxSleep: f.BackoffTimeout, InitialDelay: f.InitialDelay},
-	})
+	}
+	for _, option := range options {
+		option(&o)
+	}
+	return NewClient(o)
 }

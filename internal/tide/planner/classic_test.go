@@ -150,6 +150,10 @@ func TestClassic(t *testing.T) {
 			Snapshot{Pulls: []Pull{pr(1), pr(2), pr(3)}, Runs: []Run{run(1, RunPending)}}, []string{"TRIGGER_BATCH of #1 #2 #3", "WAIT"}},
 		"a batch that passed is merged, also before one that passed alone": {
 			Snapshot{Pulls: []Pull{pr(1), pr(2), pr(3)}, Batches: []Batch{batch(RunSuccess, 2, 3)}, Runs: []Run{run(1, RunSuccess)}}, []string{"MERGE_BATCH #2 #3"}},
+		"of two batches that passed the larger is merged": {
+			Snapshot{Pulls: []Pull{pr(1), pr(2), pr(3)}, Batches: []Batch{batch(RunSuccess, 1, 2), batch(RunSuccess, 1, 2, 3)}}, []string{"MERGE_BATCH #1 #2 #3"}},
+		"of two equally large ones that with the lower numbers": {
+			Snapshot{Pulls: []Pull{pr(1), pr(2), pr(3)}, Batches: []Batch{batch(RunSuccess, 2, 3), batch(RunSuccess, 1, 3)}}, []string{"MERGE_BATCH #1 #3"}},
 		"while a batch runs no other is merged": {
 			Snapshot{Pulls: []Pull{pr(1), pr(2), pr(3)}, Batches: []Batch{batch(RunPending, 2, 3)}, Runs: []Run{run(1, RunSuccess)}}, []string{"WAIT"}},
 		"beside a batch one is tested by itself": {

@@ -1,0 +1,42 @@
+// Package tide merges pull requests that are ready, testing them against the
+// current base before.
+//
+// A round of the sync controller goes one way:
+//
+//	searches ─► candidates ─► pools ─► filter ─► snapshot ─► planner ─► executor
+//	            (by branch)   (base,   (why not:   (pure)     (starts jobs,
+//	                           jobs)    Reason)                merges, records)
+//
+// A [Syncer] makes rounds: it searches what the queries of the configuration want,
+// divides it by branch, finds out where each branch is and what each pull request
+// requires, and leaves out those that wait for anything but their own tests. What
+// is left is a snapshot, about which package planner decides; the first of its
+// proposals that can be carried out is carried out. Nothing is kept between rounds
+// that the next could not find out, so a process may be killed anywhere: jobs have
+// names that follow from what they test, and merges name the head they are for.
+//
+// [Statuses] is the status controller. It takes the outcome of the filter from the
+// [Board] and tells people, by the status context "tide", why a pull request is not
+// merged yet. One judge gives every pull request exactly one [Reason]; status,
+// pages and log show that.
+//
+// A round begins a sync period after the one before, and earlier when a job has
+// ended and been reported: a merge need not wait for the next minute.
+//
+// What is done otherwise than in the system this one replaces:
+//
+//   - One unreadable base, one invalid context policy or one failed list of changed
+//     files takes out one pool or one pull request, not everything.
+//   - A pull request whose in-repo jobs are broken is told so by its status.
+//   - A dry run starts no jobs and writes no history.
+//   - Jobs that wait for a cluster are running, not failed.
+//   - Before a merge the base is read again; where it moved, nothing is merged.
+//   - Of several batches the same is always taken: the largest, then the one with
+//     the lower numbers.
+//   - What was merged is not taken for open because a search is behind.
+//   - Required contexts of others, and results that statuses prove, count in the
+//     status of a pull request as they do for its merge.
+//   - A repository that allows a merge method is believed within a minute.
+//   - A search of the status controller whose text has changed begins anew at once.
+//   - The history is written when it has changed; gauges of pools that are gone go too.
+package tide
