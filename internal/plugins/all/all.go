@@ -4,14 +4,22 @@ package all
 
 import (
 	"prow/internal/plugins"
+	"prow/internal/plugins/help"
+	"prow/internal/plugins/hold"
+	"prow/internal/plugins/lgtm"
 	"prow/internal/plugins/trigger"
+	"prow/internal/plugins/wip"
 )
 
 // Plugins are all plugins by name.
 func Plugins() map[string]*plugins.Plugin {
 	byName := map[string]*plugins.Plugin{}
 	for _, p := range []*plugins.Plugin{
+		help.New(),
+		hold.New(),
+		lgtm.New(),
 		trigger.New(),
+		wip.New(),
 	} {
 		byName[p.Name] = p
 	}

@@ -624,7 +624,7 @@ func (w *World) Jobs() []prowv1.ProwJob {
 }
 
 // TakeJobs is "name" or, where it is not triggered, "name:state" of all ProwJobs,
-// joined by commas, and deletes them.
+// sorted and joined by commas, and deletes them.
 func (w *World) TakeJobs() string {
 	w.tb.Helper()
 	var names []string
@@ -636,6 +636,7 @@ func (w *World) TakeJobs() string {
 		names = append(names, name)
 		must(w.tb, w.ProwJobs.Delete(w.tb.Context(), &pj))
 	}
+	slices.Sort(names)
 	return strings.Join(names, ",")
 }
 
