@@ -89,11 +89,11 @@ func Command(all map[string]*plugins.Plugin) *cobra.Command {
 
 // Run serves webhooks until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*plugins.Plugin) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log})
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Observe: live.Metrics(rt.Metrics, "config")})
 	if err != nil {
 		return err
 	}
-	pluginCfg, err := pluginconfig.NewWatcher(ctx, o.Plugins, live.Options{Name: "plugin config", Logger: rt.Log})
+	pluginCfg, err := pluginconfig.NewWatcher(ctx, o.Plugins, live.Options{Name: "plugin config", Logger: rt.Log, Observe: live.Metrics(rt.Metrics, "plugin config")})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type Options struct {
 	// Org and Repo name it on the forge.
 	Org, Repo string
 
-	DeckPort, ForgePort, HookPort, TidePort, KubePort int
+	DeckPort, ForgePort, HookPort, TidePort, KubePort, MetricsPort int
 
 	Executor         string
 	ContainerRuntime string
@@ -54,6 +54,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.IntVar(&o.HookPort, "hook-port", 8888, "Port on which hook receives webhooks.")
 	fs.IntVar(&o.TidePort, "tide-port", 8889, "Port of tide.")
 	fs.IntVar(&o.KubePort, "kube-port", 0, "Port of the Kubernetes API; 0 is that of the last start, or any.")
+	fs.IntVar(&o.MetricsPort, "metrics-port", 9090, "Port of the metrics of all components; 0 is off.")
 	fs.StringVar(&o.Executor, "executor", ExecutorHost, "How containers run: host (on this machine's files, no images) or container (podman or docker).")
 	fs.StringVar(&o.ContainerRuntime, "container-runtime", "", "Program of the container executor; empty is podman or docker, whichever is found.")
 	fs.StringArrayVar(&o.RuntimeArgs, "container-runtime-arg", nil, "Argument of the container runtime before its command, such as --runtime=runc; repeatable.")
@@ -96,9 +97,9 @@ func (o *Options) Validate() error {
 	for _, p := range []struct {
 		flag string
 		port int
-	}{{"deck-port", o.DeckPort}, {"forge-port", o.ForgePort}, {"hook-port", o.HookPort}, {"tide-port", o.TidePort}, {"kube-port", o.KubePort}} {
+	}{{"deck-port", o.DeckPort}, {"forge-port", o.ForgePort}, {"hook-port", o.HookPort}, {"tide-port", o.TidePort}, {"kube-port", o.KubePort}, {"metrics-port", o.MetricsPort}} {
 		switch {
-		case p.port < 0 || p.port > 65535 || p.port == 0 && p.flag != "kube-port":
+		case p.port < 0 || p.port > 65535 || p.port == 0 && p.flag != "kube-port" && p.flag != "metrics-port":
 			errs = append(errs, fmt.Errorf("--%s=%d is not a port", p.flag, p.port))
 		case p.port != 0 && taken[p.port] != "":
 			errs = append(errs, fmt.Errorf("--%s and --%s are both %d", taken[p.port], p.flag, p.port))

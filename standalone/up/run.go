@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -134,13 +135,22 @@ func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.Contro
 	group.Go(func() error { return service.Serve(ctx, forgeListener, forge.Handler(), stopLimit/4) })
 	group.Go(func() error { return forge.Run(ctx) })
 	group.Go(func() error { return h.secrets.Run(ctx, h.log) })
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if o.MetricsPort != 0 {
+		listener, err := listen("metrics-port", o.MetricsPort)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return service.Serve(ctx, listener, service.MetricsHandler(metrics), stopLimit/4) })
+	}
 
 	nodeReady := make(chan struct{})
 	group.Go(func() error { return runNode(ctx, o, cp, h.log, func() { close(nodeReady) }) })
 
 	waits := []<-chan struct{}{nodeReady}
 	for _, c := range components(o, cp, forge) {
-		rt := service.NewRuntime(c.name, h.log, h.level, prometheus.WrapRegistererWith(prometheus.Labels{"component": c.name}, prometheus.DefaultRegisterer), h.secrets)
+		rt := service.NewRuntime(c.name, h.log, h.level, prometheus.WrapRegistererWith(prometheus.Labels{"component": c.name}, metrics), h.secrets)
 		waits = append(waits, rt.Ready())
 		group.Go(func() error {
 			if err := c.run(ctx, rt); err != nil && ctx.Err() == nil {

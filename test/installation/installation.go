@@ -56,7 +56,7 @@ const (
 // Prepare picks ports and, where Repo holds files, makes a git repository of them.
 func (w *Installation) Prepare() error {
 	w.ports = map[string]int{}
-	for _, p := range []string{"deck", "forge", "hook", "tide"} {
+	for _, p := range []string{"deck", "forge", "hook", "tide", "metrics"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ func TestStories(t *testing.T) {
 			if err := in.Prepare(); err != nil {
 				return err
 			}
-			for _, part := range []string{"deck", "forge", "hook", "tide"} {
+			for _, part := range []string{"deck", "forge", "hook", "tide", "metrics"} {
 				env.Setenv(strings.ToUpper(part), in.URL(part))
 			}
 			env.Setenv("STATE", in.Dir)
