@@ -1,8 +1,11 @@
 package tide
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/forge/github"
 )
 
 // withTide is the base configuration with more settings of tide.
@@ -274,7 +278,7 @@ func TestBatchesAreOff(t *testing.T) {
 	w.expect("TRIGGER #1")
 }
 
-func TestTheHistoryOfMergesThatAreRefused(t *testing.T) {
+func TestMergesThatAreRefused(t *testing.T) {
 	const modified = "Base branch was modified. Review and try the merge again."
 	for sentence, tc := range map[string]struct {
 		status  int
@@ -293,46 +297,77 @@ func TestTheHistoryOfMergesThatAreRefused(t *testing.T) {
 		"trouble of the forge is left out":           {400, "no", 9, []int{1, 3}, []time.Duration{5 * time.Second}, "#2: "},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			for _, file := range []string{"one", "two", "three"} {
-				_, head := w.pull(file, "lgtm")
-				w.report(head, "unit", "success", "done")
-			}
-			w.round()
-			w.expect("TRIGGER_BATCH #1 #2 #3")
-			w.finish(prowv1.SuccessState)
 			times := 0
-			w.proxy.interpose(func(r *http.Request, _ string) (int, string) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
 				if !strings.HasSuffix(r.URL.Path, "/pulls/2/merge") || times >= tc.times {
-					return 0, ""
+					_, _ = io.WriteString(w, "{}")
+					return
 				}
 				times++
-				return tc.status, refusal(tc.message)
-			})
-			w.slept = nil
-			w.round()
-			w.expect("MERGE_BATCH #1 #2 #3")
-			var merged []int
+				w.WriteHeader(tc.status)
+				_, _ = io.WriteString(w, refusal(tc.message))
+			}))
+			defer server.Close()
+			client, err := github.NewClient(github.ClientOptions{Endpoints: []string{server.URL}, Retry: github.RetryPolicy{MaxRetries: 1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var slept []time.Duration
+			s := &Syncer{Forge: client, Board: NewBoard(), Log: quiet, Sleep: func(_ context.Context, d time.Duration) error {
+				slept = append(slept, d)
+				return nil
+			}}
+			p := &pool{Org: "acme", Repo: "app", Branch: "main"}
 			for n := 1; n <= 3; n++ {
-				if w.merged(n) {
-					merged = append(merged, n)
+				p.PRs = append(p.PRs, record(func(g *GitHubPullRequest) { g.Number = n }))
+			}
+			merged, err := s.merge(t.Context(), loadConfig(t, baseConfig, "{}"), p, p.PRs)
+			if !slices.Equal(numbersOf(merged), tc.merged) || !slices.Equal(slept, tc.slept) {
+				t.Errorf("merged %v after waits of %v", numbersOf(merged), slept)
+			}
+			if tc.err == "" {
+				if err != nil {
+					t.Error(err)
 				}
+				return
 			}
-			if !slices.Equal(merged, tc.merged) || !slices.Equal(w.slept, tc.slept) {
-				t.Errorf("merged %v after waits of %v", merged, w.slept)
-			}
-			got := w.past.All()["acme/app:main"][0].Err
-			if tc.err == "" && got != "" || !strings.Contains(got, tc.err) {
-				t.Errorf("the history says %q", got)
-			}
-			if tc.err != "" && !strings.Contains(got, fmt.Sprintf("batch [1 2 3], merged %v", tc.merged)) {
-				t.Errorf("the history does not tell of the batch: %q", got)
-			}
-			if n := w.counted("tidepoolerrors", "main"); n != 0 {
-				t.Errorf("refusals are no errors of the system, but %v were counted", n)
+			var problem *MergeError
+			if !errors.As(err, &problem) || !strings.Contains(err.Error(), tc.err) || !strings.Contains(err.Error(), fmt.Sprintf("batch [1 2 3], merged %v", tc.merged)) {
+				t.Errorf("the user is told %v", err)
+			} else if problem.Operator() != nil {
+				t.Errorf("refusals are no errors of the system: %v", problem.Operator())
 			}
 		})
+	}
+}
+
+func TestARefusedMemberOfABatchIsInTheHistory(t *testing.T) {
+	w := newWorld(t)
+	for _, file := range []string{"one", "two"} {
+		_, head := w.pull(file, "lgtm")
+		w.report(head, "unit", "success", "done")
+	}
+	w.round()
+	w.expect("TRIGGER_BATCH #1 #2")
+	w.finish(prowv1.SuccessState)
+	w.proxy.interpose(func(r *http.Request, _ string) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/pulls/1/merge") {
+			return 409, refusal("Head branch was modified.")
+		}
+		return 0, ""
+	})
+	w.round()
+	w.expect("MERGE_BATCH #1 #2")
+	if w.merged(1) || !w.merged(2) {
+		t.Error("one member is refused, the other is merged")
+	}
+	got := w.past.All()["acme/app:main"][0]
+	if got.Action != "MERGE_BATCH" || !strings.Contains(got.Err, "#1: the head of the pull request was modified") || w.sync.Pools()[0].Error != got.Err {
+		t.Errorf("the history says %+v", got)
+	}
+	if n := w.counted("tidepoolerrors", "main"); n != 0 {
+		t.Errorf("refusals are no errors of the system, but %v were counted", n)
 	}
 }
 
