@@ -4,6 +4,7 @@ package all
 
 import (
 	"prow/internal/plugins"
+	"prow/internal/plugins/approve"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
 	"prow/internal/plugins/lgtm"
@@ -15,6 +16,7 @@ import (
 func Plugins() map[string]*plugins.Plugin {
 	byName := map[string]*plugins.Plugin{}
 	for _, p := range []*plugins.Plugin{
+		approve.New(),
 		help.New(),
 		hold.New(),
 		lgtm.New(),
