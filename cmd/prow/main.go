@@ -16,6 +16,7 @@ import (
 	"prow/internal/controller/horologium"
 	"prow/internal/controller/manager"
 	"prow/internal/controller/sinker"
+	"prow/internal/deck"
 	"prow/internal/forge/local"
 	"prow/internal/hook"
 	"prow/internal/plugins/all"
@@ -28,6 +29,7 @@ import (
 func components() []*cobra.Command {
 	return []*cobra.Command{
 		crier.Command(),
+		deck.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
 		local.Command(),

@@ -48,6 +48,10 @@ func knownBuckets(c *Config) sets.Set[string] {
 	return out
 }
 
+// StorageBuckets are the buckets that jobs or deck.additional_allowed_buckets
+// name, without scheme, in order. Those with an absolute path are directories.
+func (c *Config) StorageBuckets() []string { return sets.List(c.index.buckets) }
+
 // ValidateStorageBucket tells why a bucket may not be shown, given its name or
 // an alias of it.
 func (c *Config) ValidateStorageBucket(bucket string) error {

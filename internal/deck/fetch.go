@@ -1,0 +1,36 @@
+package deck
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// fetcher asks other components. They answer soon or not at all.
+var fetcher = &http.Client{Timeout: 15 * time.Second} //nolint:gochecknoglobals // a constant in all but name
+
+// maxAnswer bounds what another component may answer, in bytes.
+const maxAnswer = 64 << 20
+
+// fetchJSON reads JSON from another component.
+func fetchJSON(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := fetcher.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("asking %s: the answer is %s", url, resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
+		return fmt.Errorf("asking %s: %w", url, err)
+	}
+	return nil
+}

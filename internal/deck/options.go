@@ -1,0 +1,145 @@
+package deck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"prow/internal/config"
+	"prow/internal/config/live"
+	"prow/internal/kube"
+	"prow/internal/service"
+	"prow/internal/storage"
+	"prow/internal/storage/filestore"
+)
+
+// Name of the component.
+const Name = "deck"
+
+// shutdownGrace is how long running requests may take at shutdown.
+const shutdownGrace = 5 * time.Second
+
+// Options of the component.
+type Options struct {
+	Config     config.Options
+	Kubernetes kube.Flags
+
+	Port    int
+	Address string
+	// TideURL and HookURL are where Tide's pools and hook's plugin help are; empty
+	// switches off what needs them.
+	TideURL string
+	HookURL string
+	// HiddenOnly, ShowHidden and TenantIDs say which jobs are shown.
+	HiddenOnly bool
+	ShowHidden bool
+	TenantIDs  []string
+	// Spyglass shows runs with their logs and artifacts.
+	Spyglass    bool
+	SyncTimeout time.Duration
+
+	// Storage opens buckets. Default: directories of this machine.
+	Storage *storage.Opener
+}
+
+// Bind registers the flags.
+func (o *Options) Bind(fs *pflag.FlagSet) {
+	o.Config.Bind(fs)
+	o.Kubernetes.Bind(fs)
+	fs.IntVar(&o.Port, "port", 8080, "Port of the pages.")
+	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")
+	fs.StringVar(&o.TideURL, "tide-url", "", "URL of Tide's pools. Empty: nothing of Tide is shown.")
+	fs.StringVar(&o.HookURL, "hook-url", "", "URL of hook's plugin help. Empty: no commands and plugins are shown.")
+	fs.BoolVar(&o.HiddenOnly, "hidden-only", false, "Show only hidden jobs.")
+	fs.BoolVar(&o.ShowHidden, "show-hidden", false, "Show hidden jobs, too.")
+	fs.StringArrayVar(&o.TenantIDs, "tenant-id", nil, "Show only jobs of this tenant. May be repeated.")
+	fs.BoolVar(&o.Spyglass, "spyglass", false, "Show runs with their logs and artifacts.")
+	fs.DurationVar(&o.SyncTimeout, "timeout-listing-prowjobs", 30*time.Second, "How long the first list of ProwJobs may take.")
+}
+
+// Validate checks the options and sets what is not given.
+func (o *Options) Validate() error {
+	errs := []error{o.Config.Validate(), o.Kubernetes.Validate()}
+	exclusive := 0
+	for _, given := range []bool{o.HiddenOnly, o.ShowHidden, len(o.TenantIDs) > 0} {
+		if given {
+			exclusive++
+		}
+	}
+	if exclusive > 1 {
+		errs = append(errs, errors.New("only one of --hidden-only, --show-hidden and --tenant-id may be given"))
+	}
+	if o.Port < 0 || o.Port > 65535 {
+		errs = append(errs, fmt.Errorf("--port=%d is not a port", o.Port))
+	}
+	for _, u := range []struct{ flag, value string }{{"tide-url", o.TideURL}, {"hook-url", o.HookURL}} {
+		if parsed, err := url.Parse(u.value); u.value != "" && (err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https") {
+			errs = append(errs, fmt.Errorf("--%s=%q is not an http or https URL", u.flag, u.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Command is the program.
+func Command() *cobra.Command {
+	return service.Command(Name, "Serve the pages", "Shows ProwJobs, their logs and artifacts, Tide and the commands of plugins.", &Options{}, Run)
+}
+
+// Run serves until ctx ends.
+func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log})
+	if err != nil {
+		return err
+	}
+	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)))
+	if err != nil {
+		return fmt.Errorf("--port: %w", err)
+	}
+	return serve(ctx, rt, o, cfg, clusters, listener)
+}
+
+// serve closes the listener in any case.
+func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters, listener net.Listener) error {
+	defer listener.Close() //nolint:errcheck // closed by the server in the regular case
+	group, ctx := errgroup.WithContext(ctx)
+	s, err := newServer(ctx, rt, o, cfg, clusters)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return cfg.Run(ctx) })
+	if s.tide != nil {
+		group.Go(func() error { return s.tide.run(ctx) })
+	}
+	synced := make(chan struct{})
+	group.Go(func() error {
+		return feed(ctx, clusters.Service(), cfg.Get().ProwJobNamespace, s.index, o.SyncTimeout, synced)
+	})
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-synced:
+		}
+		rt.SetReady()
+		rt.Log.InfoContext(ctx, "serving pages", "address", listener.Addr().String())
+		return service.Serve(ctx, listener, s.handler(), shutdownGrace)
+	})
+	return group.Wait()
+}
+
+// fileStorage opens directories of this machine.
+func fileStorage() *storage.Opener {
+	return storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider})
+}

@@ -1,0 +1,183 @@
+package deck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
+	"prow/internal/kube"
+	"prow/internal/service"
+	"prow/internal/storage"
+)
+
+// server answers requests.
+type server struct {
+	ctx     context.Context //nolint:containedctx // its end ends responses that would last for ever
+	log     *slog.Logger
+	config  *config.Watcher
+	index   *index
+	visible visibility
+	pods    *pods
+	live    *liveLogs
+	lines   lineIndexes
+	storage *storage.Opener
+	tide    *tideAgent
+	help    *helpAgent
+	jobs    client.Client
+	metrics *metrics
+	pages   *pages
+	now     func() time.Time
+
+	// spyglass shows runs.
+	spyglass bool
+	// boot tells this process from others in tags of responses.
+	boot string
+}
+
+func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters) (*server, error) {
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := client.New(clusters.Service(), client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("service cluster: %w", err)
+	}
+	build, err := newPods(clusters, func() string { return cfg.Get().PodNamespace })
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		ctx: ctx, log: rt.Log, config: cfg, index: newIndex(), pods: build, jobs: jobs, storage: o.Storage, pages: rendered,
+		visible:  visibility{hiddenOnly: o.HiddenOnly, showHidden: o.ShowHidden, tenants: o.TenantIDs},
+		live:     &liveLogs{open: build.stream, ctx: ctx, logs: map[containerID]*liveLog{}},
+		metrics:  newMetrics(rt.Metrics, cfg),
+		now:      time.Now,
+		spyglass: o.Spyglass,
+		boot:     strconv.FormatUint(rand.Uint64(), 36),
+	}
+	if s.storage == nil {
+		s.storage = fileStorage()
+	}
+	if o.TideURL != "" {
+		s.tide = newTideAgent(o.TideURL, func() time.Duration { return cfg.Get().Deck.TideUpdatePeriod.Duration }, rt.Log)
+	}
+	if o.HookURL != "" {
+		s.help = &helpAgent{url: o.HookURL, now: time.Now, log: rt.Log}
+	}
+	return s, nil
+}
+
+// handler is everything that is served.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	route := func(pattern, label string, h http.HandlerFunc) { mux.Handle(pattern, s.metrics.measured(label, h)) }
+	route("/{$}", "/", s.listPage)
+	route("/prowjobs.js", "/prowjobs.js", s.prowJobsJS)
+	route("/data.js", "/data.js", s.dataJS)
+	route("/badge.svg", "/badge.svg", s.badge)
+	route("/log", "/log", s.logText)
+	route("/prowjob", "/prowjob", s.prowJobYAML)
+	route("/config", "/config", s.configYAML)
+	route("/plugin-help", "/plugin-help", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "command-help", http.StatusMovedPermanently)
+	})
+	route("/command-help", "/command-help", s.commandsPage)
+	route("/plugins", "/plugins", s.pluginsPage)
+	if s.help != nil {
+		route("/plugin-help.js", "/plugin-help.js", s.pluginHelpJS)
+	}
+	route("/tide", "/tide", s.tidePage)
+	route("/tide-history", "/tide-history", s.tideHistoryPage)
+	if s.tide != nil {
+		route("/tide.js", "/tide.js", s.tideJS)
+		route("/tide-history.js", "/tide-history.js", s.tideHistoryJS)
+	}
+	if s.spyglass {
+		route("/view/{path...}", "/view/:job", s.viewPage)
+		route("/artifacts/{path...}", "/artifacts/:path", s.artifact)
+		route("/run/{prowjob}", "/run/:prowjob", s.runPage)
+	}
+	route("/static/{path...}", "/static/:path", s.static)
+	route("/favicon.ico", "/favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "static/favicon.svg", http.StatusFound)
+	})
+	route("/", "unmatched", http.NotFound)
+
+	// Only rerun and abort change anything; a form of another site cannot send them.
+	return secured(compressed(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// canSee tells whether a ProwJob is shown.
+func (s *server) canSee(pj *v1.ProwJob) bool { return s.visible.job(&s.config.Get().Deck, pj) }
+
+// find returns a ProwJob that the viewer may see; nil if there is none.
+func (s *server) find(name string) *v1.ProwJob {
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return nil
+	}
+	if pj := s.index.get(name); pj != nil && s.canSee(pj) {
+		return pj
+	}
+	return nil
+}
+
+// fail answers with an error in plain words. Details that only the operator should
+// see go to the log.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code, text := http.StatusInternalServerError, "Something went wrong here; the log of this program tells what."
+	switch {
+	case errors.Is(err, errRefused):
+		code, text = http.StatusForbidden, err.Error()
+	case errors.Is(err, errNoLog), errors.Is(err, fs.ErrNotExist):
+		code, text = http.StatusNotFound, "There is no such thing."
+	case r.Context().Err() != nil:
+		return
+	default:
+		s.log.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err)
+	}
+	noStore(w)
+	http.Error(w, text, code)
+}
+
+// noStore marks a response as valid for this moment only.
+func noStore(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store, must-revalidate")
+	w.Header().Set("Expires", "0")
+}
+
+// tagged sets the tag of a response that follows from the index, the configuration
+// and the request, and answers with 304 if the client has that already.
+func (s *server) tagged(w http.ResponseWriter, r *http.Request, more ...string) bool {
+	version, _ := s.index.watch()
+	problem := "ok"
+	if s.config.Status().Err != nil {
+		problem = "bad" + strconv.FormatInt(s.config.Status().FailingSince.UnixNano(), 36)
+	}
+	parts := append([]string{s.boot, strconv.FormatUint(version, 36), s.config.Get().Version(), problem}, more...)
+	tag := `W/"` + strings.Join(parts, "-") + `"`
+	w.Header().Set("ETag", tag)
+	for candidate := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if strings.TrimSpace(candidate) == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return true
+		}
+	}
+	return false
+}

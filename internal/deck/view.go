@@ -1,0 +1,371 @@
+package deck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"prow/api/artifacts"
+	v1 "prow/api/prowjobs/v1"
+)
+
+// runView is the page of a run: everything about it in one place.
+type runView struct {
+	Job, Build, Name string
+	State            v1.ProwJobState
+	// Description is what Prow says about the state; Why what the pod adds to it.
+	Description string
+	Why         []string
+	Type        v1.ProwJobType
+	Cluster     string
+	refsView
+	Started, Pending, Ended *time.Time
+	Duration                time.Duration
+	// Live tells that the page will change.
+	Live bool
+	// Known tells that the cluster still has the ProwJob.
+	Known      bool
+	Pod        *podView
+	Artifacts  []artifactView
+	More       bool
+	Storage    string
+	Log        logPart
+	Containers []containerLink
+	// Same leads to the runs of the same job, Together to those of the same pull request.
+	Same, Together string
+	Rerun          string
+}
+
+type podView struct {
+	Name, Namespace, Node string
+	Phase                 string
+	Containers            []containerView
+	Events                []eventView
+	Problem               string
+}
+
+type containerView struct {
+	Name, State, Detail string
+	Init                bool
+	Status              v1.ProwJobState
+	Restarts            int32
+}
+
+type eventView struct {
+	Time                  time.Time
+	Type, Reason, Message string
+	Count                 int32
+}
+
+type artifactView struct {
+	Name, Link string
+	Size       int64
+	ModTime    time.Time
+}
+
+type containerLink struct {
+	Name, Link string
+	Selected   bool
+}
+
+// viewPage shows a run by the place of its files.
+func (s *server) viewPage(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, "/view/")
+	if rest, ok := strings.CutPrefix(path, "prowjob/"); ok {
+		job, build, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
+		pj := s.index.run(job, build)
+		if pj == nil || !s.canSee(pj) {
+			s.notFound(w, r)
+			return
+		}
+		s.showRun(w, r, s.runOf(pj))
+		return
+	}
+	if s.follow(w, r, path) {
+		return
+	}
+	found, rest, err := s.resolve(r.Context(), path)
+	switch {
+	case errors.Is(err, errRefused):
+		s.fail(w, r, err)
+		return
+	case err != nil:
+		s.notFound(w, r)
+		return
+	case rest != "":
+		http.Redirect(w, r, rootOf(r)+"artifacts/"+escapePath(found.place.path()+"/"+rest), http.StatusFound)
+		return
+	}
+	s.showRun(w, r, found)
+}
+
+// runPage shows a run by its ProwJob, which works before it has a build.
+func (s *server) runPage(w http.ResponseWriter, r *http.Request) {
+	pj := s.find(r.PathValue("prowjob"))
+	if pj == nil {
+		s.notFound(w, r)
+		return
+	}
+	s.showRun(w, r, s.runOf(pj))
+}
+
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.renderCode(w, r, http.StatusNotFound, "not-found", "Not found", nil)
+}
+
+func (s *server) showRun(w http.ResponseWriter, r *http.Request, found run) {
+	ctx, cancel := context.WithTimeout(r.Context(), storageTimeout)
+	defer cancel()
+	view := runView{Job: found.job, Build: found.build}
+	if found.pj != nil {
+		s.fillKnown(ctx, &view, found.pj)
+	}
+	if found.place != nil {
+		view.Storage = found.place.path()
+		items, more, err := s.files(ctx, *found.place)
+		if err != nil {
+			s.log.InfoContext(ctx, "artifacts cannot be listed", "place", found.place.path(), "error", err)
+		}
+		view.More = more
+		for _, item := range items {
+			view.Artifacts = append(view.Artifacts, artifactView{
+				item.Key, "artifacts/" + escapePath(found.place.path()+"/"+item.Key), item.Size, item.ModTime,
+			})
+		}
+		if found.pj == nil {
+			if len(items) == 0 {
+				s.notFound(w, r)
+				return
+			}
+			s.fillStored(ctx, &view, found)
+		}
+	}
+	s.fillLog(ctx, &view, r, found)
+	s.render(w, r, "run", view.Job+" #"+view.Build, view)
+}
+
+func (s *server) fillKnown(ctx context.Context, view *runView, pj *v1.ProwJob) {
+	view.Known, view.Name, view.State, view.Type = true, pj.Name, pj.Status.State, pj.Spec.Type
+	view.Description, view.Cluster = pj.Status.Description, pj.ClusterAlias()
+	view.refsView = viewRefs(pj, forgeBase(s.config.Get()))
+	view.Started = &pj.Status.StartTime.Time
+	if pj.Status.PendingTime != nil {
+		view.Pending = &pj.Status.PendingTime.Time
+	}
+	view.Ended, view.Duration = s.ended(pj)
+	view.Live = !pj.Complete()
+	view.Rerun = pj.Spec.RerunCommand
+	view.Same = "?" + url.Values{"job": {pj.Spec.Job}}.Encode()
+	if len(view.Pulls) > 0 {
+		view.Together = "?" + url.Values{"repo": {view.Repo}, "pull": {strconv.Itoa(view.Pulls[0].Number)}}.Encode()
+	}
+	if pj.Status.PodName != "" && pj.Spec.Agent == v1.KubernetesAgent {
+		view.Pod, view.Why = s.viewPod(ctx, pj)
+	}
+	if pj.Status.PodName == "" && !pj.Complete() {
+		view.Why = append(view.Why, "There is no pod for it yet: it waits until a cluster is chosen, a limit on concurrent runs leaves room, or the controller gets to it.")
+	}
+}
+
+// podTimeout bounds what a build cluster may hold a page up.
+const podTimeout = 3 * time.Second
+
+func (s *server) viewPod(ctx context.Context, pj *v1.ProwJob) (*podView, []string) {
+	ctx, cancel := context.WithTimeout(ctx, podTimeout)
+	defer cancel()
+	pod, err := s.pods.get(ctx, pj)
+	switch {
+	case apierrors.IsNotFound(err) && pj.Complete():
+		return nil, nil
+	case apierrors.IsNotFound(err):
+		return &podView{Name: pj.Status.PodName, Problem: "The pod does not exist at the moment."}, nil
+	case err != nil:
+		s.log.InfoContext(ctx, "a pod cannot be read", "prowjob", pj.Name, "cluster", pj.ClusterAlias(), "error", err)
+		return &podView{Name: pj.Status.PodName, Problem: "The build cluster does not answer at the moment."}, nil
+	}
+	out := &podView{Name: pod.Name, Namespace: pod.Namespace, Node: pod.Spec.NodeName, Phase: string(pod.Status.Phase)}
+	var why []string
+	if pod.Status.Reason != "" || pod.Status.Message != "" {
+		why = append(why, joinNonEmpty(": ", "Pod "+pod.Status.Reason, pod.Status.Message))
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			why = append(why, joinNonEmpty(": ", "No node takes the pod", c.Message))
+		}
+	}
+	add := func(init bool, list []corev1.ContainerStatus) {
+		for i := range list {
+			c := viewContainer(init, &list[i])
+			out.Containers = append(out.Containers, c)
+			if c.Detail != "" && (c.Status == v1.FailureState || c.Status == v1.TriggeredState && c.State != "PodInitializing" && c.State != "ContainerCreating") {
+				why = append(why, "Container "+c.Name+": "+joinNonEmpty(", ", c.State, c.Detail))
+			}
+		}
+	}
+	add(true, pod.Status.InitContainerStatuses)
+	add(false, pod.Status.ContainerStatuses)
+	events, err := s.pods.events(ctx, pj.ClusterAlias(), pod)
+	if err != nil {
+		s.log.DebugContext(ctx, "the events of a pod cannot be read", "prowjob", pj.Name, "error", err)
+	}
+	for i := range events {
+		e := &events[i]
+		out.Events = append(out.Events, eventView{eventTime(e).Time, e.Type, e.Reason, e.Message, e.Count})
+	}
+	return out, why
+}
+
+func joinNonEmpty(separator string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return strings.TrimSpace(p) == "" }), separator)
+}
+
+func viewContainer(init bool, c *corev1.ContainerStatus) containerView {
+	out := containerView{Name: c.Name, Init: init, Restarts: c.RestartCount}
+	switch {
+	case c.State.Terminated != nil:
+		t := c.State.Terminated
+		out.State, out.Status = "finished", v1.SuccessState
+		out.Detail = took(t.FinishedAt.Sub(t.StartedAt.Time))
+		if t.ExitCode != 0 {
+			out.State, out.Status = fmt.Sprintf("exit code %d", t.ExitCode), v1.FailureState
+			out.Detail = joinNonEmpty(": ", t.Reason, t.Message)
+		}
+	case c.State.Running != nil:
+		out.State, out.Status = "running", v1.PendingState
+	case c.State.Waiting != nil:
+		out.State, out.Status = c.State.Waiting.Reason, v1.TriggeredState
+		out.Detail = c.State.Waiting.Message
+	default:
+		out.State, out.Status = "waiting", v1.TriggeredState
+	}
+	return out
+}
+
+// fillStored tells what the files of a forgotten run say.
+func (s *server) fillStored(ctx context.Context, view *runView, found run) {
+	var started artifacts.Started
+	if err := s.readJSON(ctx, found.place.at(found.place.key+"/"+artifacts.StartedFile), &started); err == nil && started.Timestamp > 0 {
+		at := time.Unix(started.Timestamp, 0)
+		view.Started = &at
+	}
+	var finished artifacts.Finished
+	err := s.readJSON(ctx, found.place.at(found.place.key+"/"+artifacts.FinishedFile), &finished)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		view.Description = "It has not left a result: it was interrupted, or its files are still being stored."
+	case err != nil:
+		view.Description = "Its result cannot be read."
+	default:
+		view.State = storedState(finished)
+		at := time.Unix(finished.Timestamp, 0)
+		view.Ended = &at
+		if view.Started != nil {
+			view.Duration = at.Sub(*view.Started)
+		}
+	}
+	base := forgeBase(s.config.Get())
+	for full := range started.Repos {
+		// The path has the repository as one word; it is this one if the words are equal.
+		if strings.ReplaceAll(full, "/", "_") == found.repo || len(started.Repos) == 1 {
+			view.Repo, view.RepoLink = full, base+"/"+full
+			view.BaseRef, _, _ = strings.Cut(started.Repos[full], ":")
+		}
+	}
+	if number, err := strconv.Atoi(found.pull); err == nil && view.Repo != "" {
+		pull := v1.Pull{Number: number, SHA: finished.Revision, Link: fmt.Sprintf("%s/%s/pull/%d", base, view.Repo, number)}
+		view.Pulls = []v1.Pull{pull}
+		view.Together = "?" + url.Values{"repo": {view.Repo}, "pull": {found.pull}}.Encode()
+	}
+	view.Same = "?" + url.Values{"job": {found.job}}.Encode()
+}
+
+func storedState(f artifacts.Finished) v1.ProwJobState {
+	switch f.Result {
+	case artifacts.ResultSuccess:
+		return v1.SuccessState
+	case artifacts.ResultFailure:
+		return v1.FailureState
+	case artifacts.ResultAborted:
+		return v1.AbortedState
+	}
+	switch state := v1.ProwJobState(f.Result); {
+	case state == v1.SuccessState || state == v1.FailureState || state == v1.AbortedState || state == v1.ErrorState:
+		return state
+	case f.Passed:
+		return v1.SuccessState
+	}
+	return v1.FailureState
+}
+
+// fillLog chooses the log and the part of it that the request asks for.
+func (s *server) fillLog(ctx context.Context, view *runView, r *http.Request, found run) {
+	q := r.URL.Query()
+	container := q.Get("container")
+	names := logContainers(found.pj, view.Artifacts)
+	if !slices.Contains(names, container) {
+		container = ""
+		if len(names) > 0 {
+			container = names[0]
+		}
+	}
+	if len(names) > 1 {
+		for _, name := range names {
+			view.Containers = append(view.Containers, containerLink{name, "?" + url.Values{"container": {name}}.Encode(), name == container})
+		}
+	}
+	from, _ := strconv.ParseInt(q.Get("from"), 10, 64)
+	view.Log = s.part(ctx, found, container, max(from, 0))
+	if found.pj != nil && found.build != "" && found.pj.Spec.Agent == v1.KubernetesAgent {
+		params := url.Values{"job": {found.job}, "id": {found.build}}
+		if container != "" {
+			params.Set("container", container)
+		}
+		view.Log.RawURL = "log?" + params.Encode()
+		params.Set("follow", "1")
+		view.Log.FollowURL = "log?" + params.Encode()
+	}
+	name := artifacts.BuildLogFile
+	if container != "" {
+		name = artifacts.BuildLogName(container)
+	}
+	for _, a := range view.Artifacts {
+		if a.Name == name {
+			view.Log.RawURL = a.Link
+		}
+	}
+}
+
+// logContainers are the containers with a log; "" is the only one of a run that has
+// only one.
+func logContainers(pj *v1.ProwJob, files []artifactView) []string {
+	if pj != nil && pj.Spec.PodSpec != nil && len(pj.Spec.PodSpec.Containers) > 1 {
+		var names []string
+		for _, c := range pj.Spec.PodSpec.Containers {
+			names = append(names, c.Name)
+		}
+		return names
+	}
+	var names []string
+	for _, f := range files {
+		if f.Name == artifacts.BuildLogFile {
+			return []string{""}
+		}
+		if name, ok := strings.CutSuffix(f.Name, "-"+artifacts.BuildLogFile); ok && !strings.Contains(name, "/") {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{""}
+	}
+	return names
+}
