@@ -23,6 +23,7 @@ import (
 	"prow/internal/controller/horologium"
 	"prow/internal/controller/manager"
 	"prow/internal/controller/sinker"
+	"prow/internal/deck"
 	"prow/internal/forge/github"
 	"prow/internal/forge/local"
 	"prow/internal/hook"
@@ -262,6 +263,16 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 				HistoryURI: "file://" + o.path("tide", "history.json"), StatusURI: "file://" + o.path("tide", "status.yaml"),
 				CacheDir: o.path("cache", "tide"), ListingTimeout: time.Minute,
 			})
+		}},
+		{deck.Name, func(ctx context.Context, rt *service.Runtime) error {
+			options := &deck.Options{
+				Config: cfg, Kubernetes: kubernetes, Port: o.DeckPort, Address: "127.0.0.1",
+				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", Spyglass: true, SyncTimeout: time.Minute,
+			}
+			if err := options.Validate(); err != nil {
+				return err
+			}
+			return deck.Run(ctx, rt, options)
 		}},
 		{sinker.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return sinker.Run(ctx, rt, &sinker.Options{Config: cfg, Kubernetes: kubernetes})
