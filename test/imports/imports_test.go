@@ -75,7 +75,6 @@ var rules = []rule{
 	{room: "internal/deck", may: append([]string{"internal/plugins/pluginconfig", "internal/plugins/help"}, domain...), heavy: true},
 	{room: "internal/checkconfig", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
 	{room: "test", may: []string{"api", "internal", "cmd"}, heavy: true},
-	{room: "internal/deps", may: nil, heavy: true},
 	{room: "standalone", may: []string{"api", "internal", "standalone"}, heavy: true},
 }
 
