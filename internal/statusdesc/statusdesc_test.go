@@ -38,3 +38,19 @@ func TestDescription(t *testing.T) {
 		}
 	}
 }
+
+func FuzzBaseSHA(f *testing.F) {
+	f.Add("done BaseSHA:"+sha, sha)
+	f.Add(" BaseSHA: Basesha:", "")
+	f.Fuzz(func(t *testing.T, text, base string) {
+		if got := BaseSHA(text); got != "" && len(got) != shaLen {
+			t.Errorf("%q gives %q", text, got)
+		}
+		// What people write before the base commit must not hide or forge it.
+		if len(base) == shaLen && !strings.Contains(text+base, "SHA:") && !strings.Contains(text+base, "sha:") {
+			if got := BaseSHA(Description(text, base)); got != base {
+				t.Errorf("%q with %q is read as %q", text, base, got)
+			}
+		}
+	})
+}

@@ -27,7 +27,7 @@ type news struct {
 	bases map[string]string
 	// contexts are those of required jobs, by key of the pull request.
 	contexts map[string][]string
-	// refused are the candidates that did not get into a pool, by key and head commit.
+	// refused are the candidates that did not get into a pool, by key.
 	refused map[string]Reason
 }
 

@@ -17,20 +17,20 @@ func (s *Syncer) filter(ctx context.Context, cfg *config.Config, pr *PullRequest
 	switch {
 	case err != nil:
 		s.Log.WarnContext(ctx, "it is not known whether a pull request can be merged", "pr", pr.key(), "error", err)
-		return &Reason{Code: "mergeability-unknown", Sentence: "It is not known whether the pull request can be merged"}
+		return &mergeableUnknown
 	case refusal != nil:
 		return refusal
 	}
 	contexts, err := headContexts(ctx, s.Forge, s.Log, pr)
 	if err != nil {
 		s.Log.WarnContext(ctx, "the contexts of a pull request cannot be read", "pr", pr.key(), "error", err)
-		return &Reason{Code: "contexts-unknown", Sentence: "The contexts of the head commit cannot be read"}
+		return &contextsUnknown
 	}
 	own := req.contexts()
 	for _, c := range unsuccessful(contexts, req.Policy) {
 		switch {
 		case c.State != planner.ContextPending:
-			return &Reason{Code: "context", Sentence: fmt.Sprintf("context %s does not pass", c.Context)}
+			return &Reason{Code: "context", Sentence: fmt.Sprintf("context %s must pass", c.Context)}
 		case !slices.Contains(own, c.Context):
 			return &Reason{Code: "context-pending", Sentence: fmt.Sprintf("context %s is pending", c.Context)}
 		}

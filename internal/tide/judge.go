@@ -65,7 +65,7 @@ func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n n
 	var unknown *RequirementError
 	switch {
 	case errors.As(err, &unknown):
-		return judgement{github.StatusError, Reason{Code: unknown.Reason.Code, Sentence: "Not mergeable: " + lowerFirst(unknown.Reason.Sentence) + "."}}, nil
+		return notMergeable(github.StatusError, unknown.Reason), nil
 	case err != nil:
 		return judgement{}, err
 	}
@@ -73,6 +73,9 @@ func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n n
 		reason, fulfilled := unfulfilled(&cfg.Tide, pr, unsuccessful(contexts, policy))
 		if !fulfilled {
 			return notMergeable(github.StatusPending, reason), nil
+		}
+		if trouble, ok := n.refused[pr.key()]; ok && trouble.isTrouble() {
+			return notMergeable(github.StatusPending, trouble), nil
 		}
 	}
 	return j.inPool(ctx, cfg, pr, contexts, n.bases[pr.poolKey()], append(slices.Clone(policy.RequiredContexts), n.contexts[pr.key()]...), n.contexts[pr.key()])
@@ -131,7 +134,7 @@ func (j *judge) policy(ctx context.Context, cfg *config.Config, pr *PullRequest,
 func contextPolicy(cfg *config.Config, pr *PullRequest, all []config.Presubmit) (*config.ContextPolicy, error) {
 	policy, err := cfg.ContextPolicy(pr.Org, pr.Repo, pr.BaseRefName, all)
 	if err != nil {
-		return nil, &RequirementError{Reason{Code: "context-policy", Sentence: "The required contexts contradict each other"}, err}
+		return nil, &RequirementError{Reason{Code: "context-policy", Sentence: "its required contexts contradict each other"}, err}
 	}
 	return policy, nil
 }
@@ -141,11 +144,11 @@ func inRepoError(err error) error {
 	var trouble *git.Error
 	switch {
 	case errors.Is(err, git.ErrConflict):
-		return &RequirementError{Reason{Code: "conflict", Sentence: "The change does not merge with the base"}, err}
+		return &RequirementError{Reason{Code: "conflict", Sentence: "it does not merge with the base"}, err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &trouble):
 		return fmt.Errorf("read the jobs of the repository: %w", err)
 	}
-	return &RequirementError{Reason{Code: "in-repo-config", Sentence: "The jobs in the repository are invalid"}, err}
+	return &RequirementError{Reason{Code: "in-repo-config", Sentence: "the jobs in the repository are invalid"}, err}
 }
 
 // notMergeable is a judgement with the reason as part of a sentence.
@@ -156,13 +159,6 @@ func notMergeable(state string, r Reason) judgement {
 		r.Sentence = "Not mergeable: " + r.Sentence + "."
 	}
 	return judgement{state, r}
-}
-
-func lowerFirst(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToLower(s[:1]) + s[1:]
 }
 
 // reasons says of every pull request of a pool where it is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"text/template"
@@ -16,8 +15,6 @@ import (
 	"prow/internal/statusdesc"
 	"prow/internal/tide/planner"
 )
-
-const levelInfo = slog.LevelInfo
 
 const (
 	// mergeAttempts and baseModifiedDelay are for merges that meet another one: the

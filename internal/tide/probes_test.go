@@ -371,6 +371,52 @@ func TestARefusedMemberOfABatchIsInTheHistory(t *testing.T) {
 	}
 }
 
+func TestNothingIsMergedOnABaseThatMoved(t *testing.T) {
+	w := newWorld(t)
+	_, head := w.pull("one", "lgtm")
+	w.passed(head, "unit", w.main())
+	reads := 0
+	w.proxy.interpose(func(r *http.Request, _ string) (int, string) {
+		if !strings.HasSuffix(r.URL.Path, "/git/refs/heads/main") {
+			return 0, ""
+		}
+		if reads++; reads == 2 {
+			return 200, `{"ref":"refs/heads/main","object":{"sha":"0123456789012345678901234567890123456789"}}`
+		}
+		return 0, ""
+	})
+	w.round()
+	w.expect("WAIT")
+	if w.merged(1) || w.sync.Pools()[0].ActionReason.Code != "base-moved" {
+		t.Errorf("merged %v: %+v", w.merged(1), w.sync.Pools()[0].ActionReason)
+	}
+	w.round()
+	w.expect("MERGE #1")
+}
+
+func TestTroubleWithOnePoolLeavesTheOthers(t *testing.T) {
+	w := newWorld(t)
+	w.configure(baseConfig, "{}")
+	w.push("side", "main", "side", "side\n")
+	w.push("change", "side", "more", "more\n")
+	number, err := w.gh.CreatePullRequest(t.Context(), "acme", "app", "On a side branch", "", "change", "side")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.label(number, "lgtm")
+	two, _ := w.pull("one", "lgtm")
+	w.proxy.interpose(func(r *http.Request, _ string) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/git/refs/heads/side") {
+			return 400, refusal("no")
+		}
+		return 0, ""
+	})
+	w.round()
+	if w.merged(number) || !w.merged(two) || w.counted("tidepoolerrors", "side") != 1 {
+		t.Errorf("merged %v and %v", w.merged(number), w.merged(two))
+	}
+}
+
 func TestMergeMethods(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		labels []string

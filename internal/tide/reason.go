@@ -7,18 +7,30 @@ import "errors"
 type Reason struct {
 	// Code is for programs.
 	Code string
-	// Sentence is for people.
+	// Sentence is for people. What keeps a pull request from the pool is the part of
+	// a sentence that follows "Not mergeable: ".
 	Sentence string
 	// Links lead to what the sentence is about.
 	Links []string `json:",omitempty"`
 }
 
-// reasonOf is the reason that an error carries, or one that says the text of the
-// error to operators only.
-func reasonOf(err error, code, sentence string) Reason {
+// Reasons of trouble that is not the pull request's: its text is for operators.
+var (
+	requirementsUnknown = Reason{Code: "requirements-unknown", Sentence: "it is not known at the moment what it requires"}
+	mergeableUnknown    = Reason{Code: "mergeability-unknown", Sentence: "it is not known at the moment whether it can be merged"}
+	contextsUnknown     = Reason{Code: "contexts-unknown", Sentence: "the contexts of its head cannot be read at the moment"}
+)
+
+// isTrouble tells whether a reason is trouble of this system.
+func (r *Reason) isTrouble() bool {
+	return r.Code == requirementsUnknown.Code || r.Code == mergeableUnknown.Code || r.Code == contextsUnknown.Code
+}
+
+// requirementReason is the reason for an error of finding out requirements.
+func requirementReason(err error) Reason {
 	var r *RequirementError
 	if errors.As(err, &r) {
 		return r.Reason
 	}
-	return Reason{Code: code, Sentence: sentence}
+	return requirementsUnknown
 }

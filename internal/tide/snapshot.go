@@ -96,7 +96,7 @@ func (s *Syncer) prepare(ctx context.Context, cfg *config.Config, p *pool) error
 	}
 	p.Requirements = s.requirementsOfAll(ctx, cfg, p.BaseSHA, p.PRs, func(pr *PullRequest, err error) {
 		s.Log.WarnContext(ctx, "it is not known what a pull request requires; it is left alone", "pr", pr.key(), "sha", pr.HeadRefOID, "error", err)
-		refuse(pr, reasonOf(err, "requirements-unknown", "It is not known what the pull request requires"))
+		refuse(pr, requirementReason(err))
 	})
 	reasons := make([]*Reason, len(p.PRs))
 	var group errgroup.Group

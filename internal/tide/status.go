@@ -241,6 +241,9 @@ func parseWindows(content []byte) (map[string]window, error) {
 	if err := yaml.Unmarshal(content, &out); err != nil {
 		return map[string]window{}, fmt.Errorf("parse the windows of searches: %w", err)
 	}
+	if out == nil { // the text is "null"
+		out = map[string]window{}
+	}
 	return out, nil
 }
 

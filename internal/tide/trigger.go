@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -142,7 +143,7 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 		if err := s.Jobs.Create(ctx, pj); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
-		s.Log.LogAttrs(ctx, levelInfo, "started a job", prowjob.LogAttrs(pj)...)
+		s.Log.LogAttrs(ctx, slog.LevelInfo, "started a job", prowjob.LogAttrs(pj)...)
 		return nil
 	}
 	return fmt.Errorf("it failed %d times for the same commits", maxAttempts)
