@@ -151,10 +151,10 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	d := &dispatcher{
 		plugins: all, store: deliveries, pluginConfig: pluginCfg.Get, now: time.Now, log: rt.Log, metrics: newDispatchMetrics(rt.Metrics),
 		newAgent: func(pc *pluginconfig.Configuration, delivery, plugin string, log *slog.Logger) *plugins.Agent {
-			mine, config := gh.For(plugin), cfg.Get()
+			mine, current := gh.For(plugin), cfg.Get()
 			return &plugins.Agent{
-				GitHub: mine, ProwJobs: jobs, InRepo: inRepo, Config: config, Plugins: pc, Delivery: delivery, Now: time.Now, Log: log,
-				Owners: &owners.Client{Cache: ownersCache, Forge: mine, Settings: plugins.OwnersSettings(config, pc), Log: log},
+				GitHub: mine, ProwJobs: jobs, InRepo: inRepo, Config: current, Plugins: pc, Delivery: delivery, Now: time.Now, Log: log,
+				Owners: &owners.Client{Cache: ownersCache, Forge: mine, Settings: plugins.OwnersSettings(current, pc), Log: log},
 			}
 		},
 	}

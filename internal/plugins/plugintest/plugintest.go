@@ -51,7 +51,7 @@ const (
 )
 
 // patience bounds the wait for webhooks; only a broken test waits that long.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Options say what a World has.
 type Options struct {

@@ -139,24 +139,29 @@ func (p *pull) presubmits(ctx context.Context) []config.Presubmit {
 		return p.jobs
 	}
 	p.jobsLoaded = true
-	jobs, err := p.agent.InRepo.Presubmits(ctx, p.agent.Config, p.fullName(), p.baseRef(), p.baseSHA, p.headSHA)
-	if err != nil {
+	p.jobs = p.agent.Config.PresubmitsStatic(p.fullName())
+	if !p.agent.Config.InRepoConfig.InRepoEnabled(p.fullName()) {
+		return p.jobs
+	}
+	all, err := p.withOwnJobs(ctx)
+	if err == nil {
+		p.jobs = all
+	} else {
 		p.agent.Log.WarnContext(ctx, "the repository's own jobs cannot be read: only the static ones count", "error", err)
 	}
-	if p.agent.Config.InRepoConfig.InRepoEnabled(p.fullName()) {
-		if err := p.reportConfig(ctx, err); err != nil {
-			p.failures = append(p.failures, fmt.Errorf("telling about the repository's own jobs: %w", err))
-		}
+	if err := p.reportConfig(ctx, err); err != nil {
+		p.failures = append(p.failures, fmt.Errorf("telling about the repository's own jobs: %w", err))
 	}
-	p.jobs = jobs
-	return jobs
+	return p.jobs
 }
 
-func (p *pull) baseRef() string {
-	if p.pr == nil {
-		return "" // only a hint; it is asked for together with the commits
+// withOwnJobs are the static jobs and those of the repository.
+func (p *pull) withOwnJobs(ctx context.Context) ([]config.Presubmit, error) {
+	pr, err := p.get(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return p.pr.Base.Ref
+	return p.agent.InRepo.Presubmits(ctx, p.agent.Config, p.fullName(), pr.Base.Ref, p.baseSHA, p.headSHA)
 }
 
 func (p *pull) addLabel(ctx context.Context, label string) error {
