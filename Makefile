@@ -34,6 +34,12 @@ test: build lint ## Run linters and all tests
 	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -timeout 20m $(PKG)
 	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -C standalone -timeout 20m ./...
 
+.PHONY: test-browser
+test-browser: build ## Let a real browser (chromium, npm) use the pages; screenshots go to artifacts/
+	npm --prefix test/browser ci --no-audit --no-fund
+	@mkdir -p $(CURDIR)/artifacts/screenshots
+	SCREENSHOTS=$(CURDIR)/artifacts/screenshots PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -count 1 -v -run TestBrowser ./internal/deck
+
 .PHONY: race
 race: build ## Run the tests with the race detector
 	CGO_ENABLED=1 PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)

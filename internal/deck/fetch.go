@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// fetcher asks other components. They answer soon or not at all.
-var fetcher = &http.Client{Timeout: 15 * time.Second} //nolint:gochecknoglobals // a constant in all but name
+// fetchTimeout bounds an answer: other components answer soon or not at all.
+const fetchTimeout = 15 * time.Second
 
 // maxAnswer bounds what another component may answer, in bytes.
 const maxAnswer = 64 << 20
@@ -21,7 +21,7 @@ func fetchJSON(ctx context.Context, url string, into any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := fetcher.Do(req)
+	resp, err := (&http.Client{Timeout: fetchTimeout}).Do(req)
 	if err != nil {
 		return err
 	}

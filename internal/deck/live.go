@@ -35,6 +35,10 @@ type textLine struct {
 // memory is bounded by liveWindow for each.
 type liveLogs struct {
 	open func(ctx context.Context, id containerID, follow bool) (io.ReadCloser, error)
+	// over tells that the pod of a container is not going to come, or to come back.
+	over func(id containerID) bool
+	// ended tells that a container has ended; streams also end for other reasons.
+	ended func(ctx context.Context, id containerID) bool
 	// ctx ends all streams.
 	ctx context.Context //nolint:containedctx // the life of the program, not of a request
 
@@ -54,7 +58,15 @@ func (l *liveLogs) acquire(id containerID) (log *liveLog, release func(), err er
 		ctx, stop := context.WithCancel(l.ctx)
 		log = &liveLog{changed: make(chan struct{}), stop: stop}
 		l.logs[id] = log
-		go log.run(ctx, func(ctx context.Context) (io.ReadCloser, error) { return l.open(ctx, id, true) })
+		go func() {
+			defer stop()
+			err := log.read(ctx, func(ctx context.Context) (io.ReadCloser, error) { return l.open(ctx, id, true) }, func() bool { return l.over(id) }, func() bool { return l.ended(ctx, id) })
+			if err != nil {
+				// Those who come later try again.
+				l.forget(id, log)
+			}
+			log.finish(err)
+		}()
 	}
 	log.readers++
 	var once sync.Once
@@ -76,9 +88,19 @@ func (l *liveLogs) release(id containerID, log *liveLog) {
 		// Somebody may have come and gone in the meantime; their timer decides.
 		if log.readers == 0 && log.idle == was {
 			log.stop()
-			delete(l.logs, id)
+			if l.logs[id] == log {
+				delete(l.logs, id)
+			}
 		}
 	})
+}
+
+func (l *liveLogs) forget(id containerID, log *liveLog) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.logs[id] == log {
+		delete(l.logs, id)
+	}
 }
 
 // liveLog is the end of one log.
@@ -98,13 +120,8 @@ type liveLog struct {
 	changed chan struct{}
 }
 
-// run reads the log until its container has ended.
-func (g *liveLog) run(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) {
-	defer g.stop()
-	g.finish(g.read(ctx, open))
-}
-
-func (g *liveLog) read(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) error {
+// read reads the log until its container has ended.
+func (g *liveLog) read(ctx context.Context, open func(context.Context) (io.ReadCloser, error), over, ended func() bool) error {
 	var seen int64 // lines read, over all attempts
 	wait := 100 * time.Millisecond
 	for attempt := 0; ; {
@@ -115,13 +132,16 @@ func (g *liveLog) read(ctx context.Context, open func(context.Context) (io.ReadC
 			var whole bool
 			seen, whole, err = g.consume(stream, seen)
 			_ = stream.Close()
-			if whole {
+			if whole && ended() {
 				return nil
 			}
-			attempt++
-		case apierrors.IsBadRequest(err): // the container has not started
-		case apierrors.IsNotFound(err):
-			return fmt.Errorf("%w: the pod is gone", errNoLog)
+			if !whole {
+				attempt++
+			}
+		case apierrors.IsBadRequest(err) || apierrors.IsNotFound(err): // the container has not started
+			if over() {
+				return fmt.Errorf("%w: the pod is gone", errNoLog)
+			}
 		default:
 			attempt++
 		}

@@ -400,6 +400,7 @@ func (s *server) part(ctx context.Context, r run, container string, from int64) 
 	case err == nil:
 	case r.pj != nil && !r.pj.Complete():
 		out.Live = true
+		s.log.DebugContext(ctx, "a log cannot be shown yet", "job", r.job, "build", r.build, "error", err)
 	case errors.Is(err, errNoLog), errors.Is(err, fs.ErrNotExist), apierrors.IsNotFound(err):
 		out.Problem = "This run has left no log."
 	default:

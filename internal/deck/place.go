@@ -60,6 +60,12 @@ func parsePlace(cfg *config.Config, path string) (place, error) {
 	if err := storage.CheckKey(out.key); err != nil {
 		return place{}, fmt.Errorf("%w: %w", errRefused, err)
 	}
+	for element := range strings.SplitSeq(out.key, "/") {
+		// What the storage keeps for itself begins with a dot.
+		if provider == "file" && (strings.HasPrefix(element, ".attrs.") || strings.HasPrefix(element, ".tmp.")) {
+			return place{}, fmt.Errorf("%w: the name is reserved", errRefused)
+		}
+	}
 	return out, nil
 }
 

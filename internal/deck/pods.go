@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/kubernetes"
@@ -53,6 +54,24 @@ func (p *pods) stream(ctx context.Context, id containerID, follow bool) (io.Read
 		return nil, err
 	}
 	return c.CoreV1().Pods(p.namespace()).GetLogs(id.pod, &corev1.PodLogOptions{Container: id.container, Follow: follow}).Stream(ctx)
+}
+
+// ended tells that a container has ended, or that its pod is gone.
+func (p *pods) ended(ctx context.Context, id containerID) bool {
+	c, err := p.cluster(id.cluster)
+	if err != nil {
+		return true
+	}
+	found, err := c.CoreV1().Pods(p.namespace()).Get(ctx, id.pod, metav1.GetOptions{})
+	if err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	if found.Status.Phase == corev1.PodSucceeded || found.Status.Phase == corev1.PodFailed {
+		return true
+	}
+	return slices.ContainsFunc(found.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.Name == id.container && s.State.Terminated != nil
+	})
 }
 
 // get reads the pod of a job.

@@ -72,6 +72,11 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		spyglass: o.Spyglass,
 		boot:     strconv.FormatUint(rand.Uint64(), 36),
 	}
+	s.live.over = func(id containerID) bool {
+		pj := s.index.get(id.pod) // a pod is named like its job
+		return pj == nil || pj.Complete()
+	}
+	s.live.ended = func(ctx context.Context, id containerID) bool { return s.live.over(id) || build.ended(ctx, id) }
 	if s.storage == nil {
 		s.storage = fileStorage()
 	}
