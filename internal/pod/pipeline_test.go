@@ -120,7 +120,6 @@ func repository(t *testing.T) (dir, base, pull string) {
 	}
 	run("init", "-b", "main")
 	run("commit", "--allow-empty", "-m", "base")
-	base = run("rev-parse", "HEAD")
 	run("checkout", "-q", "-b", "change")
 	if err := os.WriteFile(filepath.Join(dir, "test.sh"), []byte("echo hello from $PULL_NUMBER; echo result > $ARTIFACTS/result.txt; echo '{\"key\":\"value\"}' > $ARTIFACTS/metadata.json\n"), 0o755); err != nil {
 		t.Fatal(err)

@@ -53,8 +53,6 @@ type world struct {
 	reg    *prometheus.Registry
 }
 
-const namespace = "default"
-
 // baseConfig is a configuration with one required job.
 const baseConfig = `
 prowjob_namespace: default

@@ -65,15 +65,6 @@ func (c cluster) create(t *testing.T, pod *corev1.Pod) *corev1.Pod {
 	return got
 }
 
-func (c cluster) get(t *testing.T, name string) *corev1.Pod {
-	t.Helper()
-	pod, err := c.CoreV1().Pods(c.ns).Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pod
-}
-
 // until waits for a state of the pod.
 func (c cluster) until(t *testing.T, name, what string, ok func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()

@@ -44,7 +44,8 @@ type runner struct {
 // Causes of an early end.
 var (
 	errDeleted  = errors.New("the pod is deleted")
-	errDeadline = errors.New("Pod was active on the node longer than the specified deadline") //nolint:staticcheck // shown to users as it is
+	//lint:ignore ST1005 users of Kubernetes know this sentence
+	errDeadline = errors.New("Pod was active on the node longer than the specified deadline")
 	errStopped  = errors.New("the program stops")
 )
 

@@ -30,7 +30,6 @@ type field struct {
 	name  string
 	index []int
 	typ   reflect.Type
-	info  *typeInfo
 }
 
 // info returns what is known about t, looking only once.

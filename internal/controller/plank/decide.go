@@ -27,7 +27,8 @@ const (
 type action int
 
 const (
-	keepPod action = iota
+	// The zero action leaves the pod alone.
+	_ action = iota
 	// createPod makes the pod, or adopts the one that exists.
 	createPod
 	deletePod

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 )
@@ -71,12 +70,7 @@ func current(bin, stamp, want string) bool {
 func build(root, bin, stamp, want string) error {
 	fmt.Fprintln(os.Stderr, "kubetest: building prow-standalone; the first time takes minutes")
 	next := bin + ".new"
-	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-C", filepath.Join(root, "standalone"), "-o", next, "./cmd/prow-standalone")
-	if _, err := os.Stat(cmd.Path); err != nil {
-		if cmd.Path, err = exec.LookPath("go"); err != nil {
-			return fmt.Errorf("build prow-standalone: %w", err)
-		}
-	}
+	cmd := exec.Command("go", "build", "-C", filepath.Join(root, "standalone"), "-o", next, "./cmd/prow-standalone")
 	// The test may run with flags that make no sense for another module.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {

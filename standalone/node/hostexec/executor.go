@@ -374,7 +374,6 @@ type container struct {
 
 	exited *initExited // set by follow
 	done   chan struct{}
-	exit   executor.Exit // valid once done is closed
 
 	followed chan struct{}
 }
