@@ -19,6 +19,9 @@ import (
 // TestBrowser lets a real browser use the pages. It needs node, chromium and what
 // `npm ci` installs in test/browser; `make test-browser` sees to it.
 func TestBrowser(t *testing.T) {
+	if os.Getenv("PROW_TEST_BROWSER") == "" {
+		t.Skip("NOT TESTED IN A BROWSER: that takes minutes; run `make test-browser`")
+	}
 	dir, err := filepath.Abs("../../test/browser")
 	if err != nil {
 		t.Fatal(err)
