@@ -43,7 +43,7 @@ type runner struct {
 
 // Causes of an early end.
 var (
-	errDeleted  = errors.New("the pod is deleted")
+	errDeleted = errors.New("the pod is deleted")
 	//lint:ignore ST1005 users of Kubernetes know this sentence
 	errDeadline = errors.New("Pod was active on the node longer than the specified deadline")
 	errStopped  = errors.New("the program stops")
