@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -191,24 +190,7 @@ func (o *Options) mirrors(rt *service.Runtime) (cache *git.Cache, cleanUp func()
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, cleanUp := o.CacheDir, func() {}
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "hook-*"); err != nil {
-			return nil, nil, fmt.Errorf("making a directory for git mirrors: %w", err)
-		}
-		cleanUp = func() { _ = os.RemoveAll(dir) } // the system empties its temporary directory as well
-	}
-	work := filepath.Join(dir, "work")
-	// Work trees of a process that was killed are of no use to this one.
-	if err := os.RemoveAll(work); err != nil {
-		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
-	}
-	// Merges are made to be looked at, and go nowhere; git wants a committer all the same.
-	runner := git.NewRunner(os.Environ(), git.Setting{Key: "user.name", Value: "prow"}, git.Setting{Key: "user.email", Value: "prow@localhost"})
-	if cache, err = git.NewCache(filepath.Join(dir, "mirrors"), work, remotes, runner); err != nil {
-		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
-	}
-	return cache, cleanUp, nil
+	return inrepo.Mirrors(Name, o.CacheDir, remotes, os.Environ())
 }
 
 func newDispatchMetrics(reg prometheus.Registerer) *dispatchMetrics {

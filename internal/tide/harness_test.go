@@ -120,7 +120,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.runner = GitRunner(os.Environ())
+	w.runner = inrepo.Runner(os.Environ())
 	w.clone = filepath.Join(dir, "clone")
 	w.git(dir, "clone", "--quiet", strings.Replace(base, "http://", "http://dev:token-of-dev@", 1)+"/acme/app.git", w.clone)
 

@@ -209,29 +209,7 @@ func (o *Options) mirrors(rt *service.Runtime) (mirrors *git.Cache, cleanUp func
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, cleanUp := o.CacheDir, func() {}
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "tide-*"); err != nil {
-			return nil, nil, fmt.Errorf("making a directory for git mirrors: %w", err)
-		}
-		cleanUp = func() { _ = os.RemoveAll(dir) } // the system empties its temporary directory as well
-	}
-	work := filepath.Join(dir, "work")
-	// Work trees of a process that was killed are of no use to this one.
-	if err := os.RemoveAll(work); err != nil {
-		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
-	}
-	if mirrors, err = git.NewCache(filepath.Join(dir, "mirrors"), work, remotes, GitRunner(os.Environ())); err != nil {
-		return nil, nil, fmt.Errorf("--cache-dir-base: %w", err)
-	}
-	return mirrors, cleanUp, nil
-}
-
-// GitRunner runs git for merges that are tried: nobody signs or keeps them.
-func GitRunner(environ []string) *git.Runner {
-	return git.NewRunner(environ,
-		git.Setting{Key: "user.name", Value: "prow"}, git.Setting{Key: "user.email", Value: "prow@localhost"},
-		git.Setting{Key: "commit.gpgsign", Value: "false"})
+	return inrepo.Mirrors(Name, o.CacheDir, remotes, os.Environ())
 }
 
 // places opens where history and windows are kept.
