@@ -21,6 +21,10 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	logger := cli.NewLogger(os.Stderr, "sidecar", slog.LevelDebug)
+	// First of all: a pod may be told to end as soon as it has begun, and then the log is still stored.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	logger.Debug("Ready for signals.")
 	opts := options.Sidecar{}
 	code, err := cli.Load(options.SidecarEnv, os.LookupEnv, os.Args, &opts, func(fs *flag.FlagSet) {
 		opts.GCSOptions = &options.Upload{}
@@ -33,7 +37,5 @@ func run() int {
 		logger.Error("The options are invalid.", "error", err.Error())
 		return code
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	return sidecar.Run(context.Background(), &opts, os.LookupEnv, upload.Open, signals, os.Stderr, time.Now)
 }

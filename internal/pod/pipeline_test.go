@@ -239,12 +239,19 @@ func TestBuiltPodsRun(t *testing.T) {
 		var running []*exec.Cmd
 		for _, c := range p.Spec.Containers {
 			cmd := m.command(t.Context(), c)
+			stderr, err := os.Create(filepath.Join(m.dir, c.Name+".stderr"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stderr.Close()
+			cmd.Stderr = stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
 			running = append(running, cmd)
 		}
 		awaitFile(t, filepath.Join(m.logs, "process-log.txt"), "begun")
+		awaitFile(t, filepath.Join(m.dir, "sidecar.stderr"), "Ready for signals.")
 		for _, cmd := range running {
 			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Error(err)
