@@ -9,6 +9,8 @@ LDFLAGS := -s -w -X prow/internal/service.version=$(VERSION)
 UTILITIES := clonerefs initupload entrypoint sidecar gcsupload
 PKG ?= ./...
 FLAGS ?=
+# This repository is called prow on the forge, whatever its directory is called.
+NAME := $(if $(findstring --repo,$(FLAGS)),,--repo-name prow)
 
 .PHONY: help
 help: ## List what can be made
@@ -23,11 +25,11 @@ build: ## Build all programs into bin/
 
 .PHONY: up
 up: build ## Run all of Prow on this machine, with this repository on its forge
-	$(BIN)/prow-standalone up $(FLAGS)
+	$(BIN)/prow-standalone up $(NAME) $(FLAGS)
 
 .PHONY: demo
 demo: build ## Do the same and play a story: from a pull request to its merge
-	$(BIN)/prow-standalone demo $(FLAGS)
+	$(BIN)/prow-standalone demo $(NAME) $(FLAGS)
 
 .PHONY: test
 test: build lint ## Run linters and all tests

@@ -1,4 +1,4 @@
-// Clonerefs brings the code of a job to the disk; see package clone.
+// Command clonerefs brings the code of a job to the disk; see package clone.
 package main
 
 import (

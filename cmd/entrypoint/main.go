@@ -1,4 +1,4 @@
-// Entrypoint wraps the process of a test container; see package entry.
+// Command entrypoint wraps the process of a test container; see package entry.
 package main
 
 import (

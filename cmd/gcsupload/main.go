@@ -1,4 +1,4 @@
-// Gcsupload stores files where the output of a run belongs; see package upload.
+// Command gcsupload stores files where the output of a run belongs; see package upload.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Initupload tells storage that a run has started; see package initupload.
+// Command initupload tells storage that a run has started; see package initupload.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Sidecar stores the output of a pod; see package sidecar.
+// Command sidecar stores the output of a pod; see package sidecar.
 package main
 
 import (

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,7 +162,11 @@ func buildIDs(totURL string) (func(ctx context.Context, job string) (string, err
 		}
 		return tot.BuildID, nil
 	}
-	ids, err := buildid.NewSnowflake(nodeNumber(), time.Now)
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("tell replicas apart: %w", err)
+	}
+	ids, err := buildid.NewSnowflake(nodeNumber(host), time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -170,21 +175,18 @@ func buildIDs(totURL string) (func(ctx context.Context, job string) (string, err
 
 // nodeNumber tells replicas of a StatefulSet apart by the number at the end of
 // their host name, so that two never make the same build ID.
-func nodeNumber() int {
-	host, err := os.Hostname()
-	if err != nil {
+func nodeNumber(host string) int {
+	name, digits, found := cutLast(host, "-")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if !found || name == "" || err != nil || n > 999 {
 		return buildid.DefaultNode
 	}
-	n := 0
-	digits := host[strings.LastIndex(host, "-")+1:]
-	if digits == "" || digits == host || len(digits) > 3 {
-		return buildid.DefaultNode
+	return buildid.DefaultNode + int(n)
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
 	}
-	for _, d := range digits {
-		if d < '0' || d > '9' {
-			return buildid.DefaultNode
-		}
-		n = n*10 + int(d-'0')
-	}
-	return (n + buildid.DefaultNode) % 1024
+	return s, "", false
 }
