@@ -135,16 +135,6 @@ func (w *jobWalk) dir(rel string, ignores []ignoreRules) {
 			continue
 		}
 		path := filepath.Join(w.root, relEntry)
-		if e.Type()&fs.ModeSymlink != 0 {
-			info, err := os.Stat(path)
-			if err != nil {
-				w.warnings = append(w.warnings, Problem{File: path, Message: fmt.Sprintf("skipped: %v", pathError(err))})
-				continue
-			}
-			if info.IsDir() {
-				continue
-			}
-		}
 		if first, dup := w.seen[e.Name()]; dup {
 			w.errs = append(w.errs, Problem{File: path, Message: fmt.Sprintf(
 				"the file has the same base name as %s; names of job files must be unique, because they become keys of one ConfigMap", first)})

@@ -100,7 +100,7 @@ type inRepoReader struct {
 	errs           problems
 	entries, files int
 	total          int
-	memory         int64
+	spent          yamldec.Spent
 }
 
 func (r *inRepoReader) refuse(file, format string, args ...any) {
@@ -205,8 +205,12 @@ func (r *inRepoReader) file(name string, e fs.DirEntry) {
 	}
 	var part InRepoJobs
 	errs, _ := fromDecoder(name, r.decoder.Decode(data, &part, yamldec.Options{
-		Limits: yamldec.Limits{Bytes: maxInRepoFile, Nodes: maxInRepoNodes, Depth: 100, Memory: max(1, maxInRepoMemory-r.memory)},
-		Spent:  &r.memory,
+		QuotedStrings: true,
+		Limits: yamldec.Limits{
+			Bytes: maxInRepoFile, Depth: 100,
+			Nodes: max(1, maxInRepoNodes-r.spent.Nodes), Memory: max(1, maxInRepoMemory-r.spent.Memory),
+		},
+		Spent: &r.spent,
 	}))
 	r.errs.add(errs...)
 	for i := range part.Presets {

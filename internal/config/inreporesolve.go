@@ -35,14 +35,14 @@ func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs,
 	resolver.presets = slices.Concat(c.Presets, raw.Presets)
 	out := &InRepoJobs{Presets: raw.Presets}
 	for i := range raw.Presubmits {
-		job, errs := resolver.presubmit(raw.Presubmits[i], identifier)
+		job, found := resolver.presubmit(raw.Presubmits[i], identifier)
 		out.Presubmits = append(out.Presubmits, job)
-		ps.add(errs...)
+		ps.add(found.list...)
 	}
 	for i := range raw.Postsubmits {
-		job, errs := resolver.postsubmit(raw.Postsubmits[i], identifier)
+		job, found := resolver.postsubmit(raw.Postsubmits[i], identifier)
 		out.Postsubmits = append(out.Postsubmits, job)
-		ps.add(errs...)
+		ps.add(found.list...)
 	}
 	if len(ps.list) == 0 {
 		// Mistakes of static jobs were told when they were loaded, so what is

@@ -38,7 +38,8 @@ func validJobName(name, agent string) bool {
 }
 
 // checkBase checks what all jobs share.
-func (r *resolver) checkBase(b *JobBase, typ v1.ProwJobType, report fieldReporter) {
+func (r *resolver) checkBase(b *JobBase, typ v1.ProwJobType, problems *jobProblems) {
+	report := problems.report
 	if !validJobName(b.Name, b.Agent) {
 		expected := "letters, digits, '-', '.' and '_'"
 		if b.Agent == string(v1.JenkinsAgent) {
@@ -49,7 +50,7 @@ func (r *resolver) checkBase(b *JobBase, typ v1.ProwJobType, report fieldReporte
 	if b.MaxConcurrency < 0 {
 		report("max_concurrency", "found %d, expected 0 (no limit) or a positive number", b.MaxConcurrency)
 	}
-	r.checkAgent(b, report)
+	r.checkAgent(b, problems)
 	checkPodSpec(b.Spec, typ, b.DecorationConfig, report)
 	if b.Agent == string(v1.TektonAgent) {
 		checkTektonTasks(b, typ, report)
@@ -60,20 +61,28 @@ func (r *resolver) checkBase(b *JobBase, typ v1.ProwJobType, report fieldReporte
 			report("job_queue_name", "found %q, expected a queue of plank.job_queue_capacities", b.JobQueueName)
 		}
 	}
+	// What follows was never asked of jobs without containers, so that existing
+	// files may break it; they are told, and go on.
+	hasContainers := b.Spec != nil && len(b.Spec.Containers) > 0
+	if !hasContainers {
+		report = problems.warn
+	}
 	if err := b.RerunAuthConfig.Validate(); err != nil {
 		report("rerun_auth_config", "%v", err)
 	}
-	checkCloneURIs(b, report)
-	if b.Spec != nil && len(b.Spec.Containers) > 0 && b.DecorationConfig != nil {
+	checkCloneURIs(b, report, problems.warn)
+	if hasContainers && b.DecorationConfig != nil {
 		checkDecoration(b, report)
 	}
 }
 
 // checkAgent checks that a job has what its agent runs and nothing else.
 // Agents that are not known here belong to somebody else's controller.
-func (r *resolver) checkAgent(b *JobBase, report fieldReporter) {
+func (r *resolver) checkAgent(b *JobBase, problems *jobProblems) {
+	report := problems.report
 	const kubernetes, jenkins, tekton = string(v1.KubernetesAgent), string(v1.JenkinsAgent), string(v1.TektonAgent)
 	if b.Agent != kubernetes && b.Agent != jenkins && b.Agent != tekton {
+		problems.warn("agent", "found %q, which no controller here runs", b.Agent)
 		return
 	}
 	hasPipeline := b.PipelineRunSpec != nil || b.TektonPipelineRunSpec != nil && b.TektonPipelineRunSpec.V1Beta1 != nil
@@ -265,10 +274,10 @@ func checkDecoration(b *JobBase, report fieldReporter) {
 }
 
 // checkCloneURIs checks that the repositories can be cloned the way the
-// decoration asks for.
-func checkCloneURIs(b *JobBase, report fieldReporter) {
+// decoration asks for. Those of extra refs count only if the job has one itself.
+func checkCloneURIs(b *JobBase, report, warn fieldReporter) {
 	oauth := b.DecorationConfig != nil && b.DecorationConfig.OauthTokenSecret != nil
-	check := func(field, uri string) {
+	check := func(report fieldReporter, field, uri string) {
 		if uri == "" {
 			return
 		}
@@ -285,12 +294,12 @@ func checkCloneURIs(b *JobBase, report fieldReporter) {
 			report(field, "found %q, expected a URL: %v", uri, err)
 		}
 	}
+	check(report, "clone_uri", b.CloneURI)
 	if b.CloneURI == "" {
-		return
+		report = warn
 	}
-	check("clone_uri", b.CloneURI)
 	for i := range b.ExtraRefs {
-		check(fmt.Sprintf("extra_refs[%d].clone_uri", i), b.ExtraRefs[i].CloneURI)
+		check(report, fmt.Sprintf("extra_refs[%d].clone_uri", i), b.ExtraRefs[i].CloneURI)
 	}
 }
 

@@ -36,6 +36,8 @@ type Loader struct {
 	mu sync.Mutex
 	// jobs are the job files of the last load, by path.
 	jobs map[string]*jobFile
+	// shards are the shards of the last load, by path.
+	shards map[string]*shardFile
 }
 
 // NewLoader returns a loader that has read nothing yet.
@@ -62,7 +64,8 @@ type resolvedJobs struct {
 	presubmits  map[string][]Presubmit
 	postsubmits map[string][]Postsubmit
 	periodics   []Periodic
-	errs        []Problem
+
+	errs, warnings []Problem
 }
 
 // load is one run of a Loader.
@@ -158,7 +161,7 @@ func (l *load) readMain() bool {
 		return false
 	}
 	l.hashes[path], l.data[path] = file.hash, file.data
-	errs, warnings := fromDecoder(path, l.decoder.Decode(file.data, l.config, yamldec.Options{Strict: l.opts.Strict}))
+	errs, warnings := fromDecoder(path, l.decoder.Decode(file.data, l.config, yamldec.Options{Strict: l.opts.Strict, QuotedStrings: true}))
 	l.mainErrs = errs
 	l.errs.add(errs...)
 	l.warnings.add(warnings...)
@@ -169,30 +172,6 @@ func (l *load) readMain() bool {
 		l.config.Tide.Queries[i].source.file = path
 	}
 	return !slices.ContainsFunc(errs, func(p Problem) bool { return p.Kind == yamldec.Syntax })
-}
-
-func (l *load) readShards() {
-	for _, dir := range l.opts.SupplementalDirs {
-		paths, err := shardPaths(dir, l.opts.SupplementalSuffix)
-		if err != nil {
-			l.errs.add(Problem{File: dir, Message: fmt.Sprintf("the directory of supplemental files cannot be read: %v", pathError(err))})
-			continue
-		}
-		for _, path := range paths {
-			file, err := readFile(path)
-			if err != nil {
-				l.errs.add(Problem{File: path, Message: fmt.Sprintf("the supplemental file cannot be read: %v", pathError(err))})
-				continue
-			}
-			l.hashes[path] = file.hash
-			var shard ProwConfig
-			errs, _ := fromDecoder(path, l.decoder.Decode(file.data, &shard, yamldec.Options{}))
-			l.errs.add(errs...)
-			if len(errs) == 0 {
-				l.config.mergeShard(&shard, path, l.errs.inFile(path))
-			}
-		}
-	}
 }
 
 // checkQueries checks the queries where they were written, and merges
@@ -265,13 +244,31 @@ func (l *Loader) readJobFile(path string, last *jobFile) *jobFile {
 		return last
 	}
 	out := &jobFile{path: path, stamp: file.stamp, hash: file.hash}
-	out.errs, out.warnings = fromDecoder(path, l.decoder.Decode(file.data, &out.raw, yamldec.Options{Strict: l.opts.Strict}))
+	out.errs, out.warnings = fromDecoder(path, l.decoder.Decode(file.data, &out.raw, yamldec.Options{Strict: l.opts.Strict, QuotedStrings: true}))
 	if out.raw.DecorateAllJobs {
 		out.warnings = append(out.warnings, Problem{File: path, Field: "decorate_all_jobs", Message: "has no effect in a job file; set it in the main file"})
 	}
 	out.raw.ProwIgnored = nil
+	out.warnings = append(out.warnings, orgKeys(&out.raw, path)...)
 	setSource(&out.raw, path)
 	return out
+}
+
+// orgKeys warns of jobs that can never run, because their key is not that of a
+// repository.
+func orgKeys(c *JobConfig, path string) (warnings []Problem) {
+	warn := func(field, key string) {
+		if _, repo := SplitRepo(key); repo == "" {
+			warnings = append(warnings, Problem{File: path, Field: field + "." + key, Message: "the key names no repository, so these jobs never run; expected org/repo"})
+		}
+	}
+	for key := range c.PresubmitsByRepo {
+		warn("presubmits", key)
+	}
+	for key := range c.PostsubmitsByRepo {
+		warn("postsubmits", key)
+	}
+	return warnings
 }
 
 // setSource tells jobs and presets the file they come from.
@@ -303,6 +300,7 @@ func (l *load) resolveJobs(ctx context.Context, files []*jobFile) error {
 	if err != nil {
 		return err
 	}
+	l.warnings.add(orgKeys(&c.JobConfig, l.opts.ConfigPath)...)
 	setSource(&c.JobConfig, l.opts.ConfigPath)
 	main := &jobFile{errs: l.mainErrs, raw: JobConfig{PresubmitsByRepo: c.PresubmitsByRepo, PostsubmitsByRepo: c.PostsubmitsByRepo, Periodics: c.Periodics}}
 	all := append([]*jobFile{main}, files...)
@@ -334,6 +332,7 @@ func (l *load) resolveJobs(ctx context.Context, files []*jobFile) error {
 			continue
 		}
 		l.errs.add(f.resolved.errs...)
+		l.warnings.add(f.resolved.warnings...)
 		for repo, jobs := range f.resolved.presubmits {
 			presubmits[repo] = append(presubmits[repo], jobs)
 		}
@@ -374,27 +373,32 @@ func (r *resolver) jobs(raw *JobConfig) resolvedJobs {
 	for repo, jobs := range raw.PresubmitsByRepo {
 		resolved := make([]Presubmit, len(jobs))
 		for i := range jobs {
-			var errs []Problem
-			resolved[i], errs = r.presubmit(jobs[i], repo)
-			out.errs = append(out.errs, errs...)
+			var found jobProblems
+			resolved[i], found = r.presubmit(jobs[i], repo)
+			out.add(found)
 		}
 		out.presubmits[repo] = resolved
 	}
 	for repo, jobs := range raw.PostsubmitsByRepo {
 		resolved := make([]Postsubmit, len(jobs))
 		for i := range jobs {
-			var errs []Problem
-			resolved[i], errs = r.postsubmit(jobs[i], repo)
-			out.errs = append(out.errs, errs...)
+			var found jobProblems
+			resolved[i], found = r.postsubmit(jobs[i], repo)
+			out.add(found)
 		}
 		out.postsubmits[repo] = resolved
 	}
 	for i := range raw.Periodics {
-		var errs []Problem
-		out.periodics[i], errs = r.periodic(raw.Periodics[i])
-		out.errs = append(out.errs, errs...)
+		var found jobProblems
+		out.periodics[i], found = r.periodic(raw.Periodics[i])
+		out.add(found)
 	}
 	return out
+}
+
+func (r *resolvedJobs) add(found jobProblems) {
+	r.errs = append(r.errs, found.list...)
+	r.warnings = append(r.warnings, found.warnings...)
 }
 
 // defaultsHash identifies everything outside a job file that its jobs depend on.

@@ -82,6 +82,7 @@ func scalarOrMap(b []byte, scalar, m any) error {
 }
 
 // compileMergeMethods checks every method and prepares the branch patterns.
+// Of what m holds nothing is changed, only m itself.
 func compileMergeMethods(m map[string]TideOrgMergeType, re *regexCache, report fieldReporter) {
 	check := func(field string, method MergeMethod, emptyAllowed bool) {
 		if !method.valid() && (method != "" || !emptyAllowed) {
@@ -91,7 +92,11 @@ func compileMergeMethods(m map[string]TideOrgMergeType, re *regexCache, report f
 	for _, org := range slices.Sorted(maps.Keys(m)) {
 		field := "tide.merge_method." + org
 		check(field, m[org].Method, true)
-		repos := m[org].Repos
+		// The map may belong to a shard, which stays as it is.
+		entry := m[org]
+		entry.Repos = maps.Clone(entry.Repos)
+		m[org] = entry
+		repos := entry.Repos
 		for _, repo := range slices.Sorted(maps.Keys(repos)) {
 			field := field + "." + repo
 			entry := repos[repo]

@@ -722,14 +722,14 @@ func TestIdentifiers(t *testing.T) {
 			t.Errorf("%s: %s", id, diff)
 		}
 	}
-	c := main(t, "presubmits:\n  https://h/a/b: ["+presubmit("x")+"]\n  h/a/b: ["+presubmit("y")+"]\n")
-	if got := c.PresubmitsStatic("https://h/a/b"); len(got) != 2 || got[0].Name != "x" || got[1].Name != "y" {
+	c := main(t, "presubmits:\n  https://h/a/b: ["+presubmit("x")+"]\n  h/a/b: ["+presubmit("z")+"]\n")
+	if got := c.PresubmitsStatic("https://h/a/b"); len(got) != 2 || got[0].Name != "x" || got[1].Name != "z" {
 		t.Errorf("found %v", got)
 	}
 }
 
 func TestJobURLPrefix(t *testing.T) {
-	c := main(t, "plank: {job_url_prefix_config: {'*': 'https://a/', org: '', org/repo: 'https://b/'}, report_templates: {org: x, '*': y}}")
+	c := main(t, "plank: {job_url_prefix_config: {'*': 'https://a/', org: '', org/repo: 'https://b/'}, report_templates: {org: x, '*': z}}")
 	for _, tc := range []struct {
 		refs *v1.Refs
 		want string

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,6 +75,20 @@ func (e Errors) Error() string {
 	return b.String()
 }
 
+// Problems returns the problems an error of a load consists of; an error of
+// another kind is one problem without a place. The JSON form of a Problem is
+// for machines.
+func Problems(err error) []Problem {
+	var list Errors
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &list):
+		return list
+	}
+	return []Problem{{Message: err.Error()}}
+}
+
 // fieldReporter records that a field breaks a rule.
 type fieldReporter func(field, format string, args ...any)
 
@@ -102,13 +117,27 @@ func (ps *problems) inFile(file string) fieldReporter {
 // sorted returns what was collected by place, with the line of every field.
 // read returns the content of a file, as it was when it was parsed.
 func (ps *problems) sorted(read func(file string) []byte) Errors {
-	list := slices.Clone(ps.list)
+	list := withoutEchoes(ps.list)
 	locate(list, read)
 	slices.SortStableFunc(list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Job, b.Job), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
 	return slices.CompactFunc(list, func(a, b Problem) bool { return a == b })
+}
+
+// withoutEchoes drops broken rules about values that could not be read anyway.
+func withoutEchoes(list []Problem) []Problem {
+	type place struct{ file, field string }
+	unread := map[place]bool{}
+	for _, p := range list {
+		if p.Kind == yamldec.Type {
+			unread[place{p.File, p.Field}] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(p Problem) bool {
+		return p.Kind == "" && p.Job == "" && unread[place{p.File, p.Field}]
+	})
 }
 
 // locate finds the lines of fields by reading the files again. Remembering the

@@ -43,14 +43,26 @@ func newResolver(c *Config, re *regexCache) *resolver {
 	}
 }
 
+// maxJobProblems ends the report of one job; more help nobody.
+const maxJobProblems = 50
+
 // jobProblems collects the problems of one job.
 type jobProblems struct {
-	job  *JobBase
-	list []Problem
+	job *JobBase
+	// list are broken rules, warnings are mistakes that do no harm.
+	list, warnings []Problem
 }
 
 func (p *jobProblems) report(field, format string, args ...any) {
-	p.list = append(p.list, problemOf(p.job, field, format, args...))
+	if len(p.list) < maxJobProblems {
+		p.list = append(p.list, problemOf(p.job, field, format, args...))
+	}
+}
+
+func (p *jobProblems) warn(field, format string, args ...any) {
+	if len(p.warnings) < maxJobProblems {
+		p.warnings = append(p.warnings, problemOf(p.job, field, format, args...))
+	}
 }
 
 func problemOf(job *JobBase, field, format string, args ...any) Problem {
@@ -61,12 +73,12 @@ func problemOf(job *JobBase, field, format string, args ...any) Problem {
 }
 
 // nameless tells that a job has no name, so that nothing else can be told about it.
-func nameless(b *JobBase) []Problem {
-	return []Problem{problemOf(b, "name", "missing, expected a name")}
+func nameless(b *JobBase) jobProblems {
+	return jobProblems{list: []Problem{problemOf(b, "name", "missing, expected a name")}}
 }
 
 // presubmit resolves and checks one presubmit of a repository.
-func (r *resolver) presubmit(p Presubmit, repo string) (Presubmit, []Problem) {
+func (r *resolver) presubmit(p Presubmit, repo string) (Presubmit, jobProblems) {
 	if p.Name == "" {
 		return p, nameless(&p.JobBase)
 	}
@@ -79,10 +91,10 @@ func (r *resolver) presubmit(p Presubmit, repo string) (Presubmit, []Problem) {
 	r.compileTrigger(&p, problems.report)
 	p.Brancher.compile(r.re, problems.report)
 	p.RegexpChangeMatcher.compile(r.re, problems.report)
-	r.checkBase(&p.JobBase, v1.PresubmitJob, problems.report)
+	r.checkBase(&p.JobBase, v1.PresubmitJob, &problems)
 	p.RegexpChangeMatcher.check(p.AlwaysRun, problems.report)
 	checkReporter(&p.JobBase, &p.Reporter, problems.report)
-	return p, problems.list
+	return p, problems
 }
 
 func (r *resolver) compileTrigger(p *Presubmit, report fieldReporter) {
@@ -109,7 +121,7 @@ func (r *resolver) compileTrigger(p *Presubmit, report fieldReporter) {
 }
 
 // postsubmit resolves and checks one postsubmit of a repository.
-func (r *resolver) postsubmit(p Postsubmit, repo string) (Postsubmit, []Problem) {
+func (r *resolver) postsubmit(p Postsubmit, repo string) (Postsubmit, jobProblems) {
 	if p.Name == "" {
 		return p, nameless(&p.JobBase)
 	}
@@ -118,14 +130,14 @@ func (r *resolver) postsubmit(p Postsubmit, repo string) (Postsubmit, []Problem)
 	defaultTo(&p.Context, p.Name)
 	p.Brancher.compile(r.re, problems.report)
 	p.RegexpChangeMatcher.compile(r.re, problems.report)
-	r.checkBase(&p.JobBase, v1.PostsubmitJob, problems.report)
+	r.checkBase(&p.JobBase, v1.PostsubmitJob, &problems)
 	p.RegexpChangeMatcher.check(isTrue(p.AlwaysRun), problems.report)
 	checkReporter(&p.JobBase, &p.Reporter, problems.report)
-	return p, problems.list
+	return p, problems
 }
 
 // periodic resolves and checks one periodic.
-func (r *resolver) periodic(p Periodic) (Periodic, []Problem) {
+func (r *resolver) periodic(p Periodic) (Periodic, jobProblems) {
 	if p.Name == "" {
 		return p, nameless(&p.JobBase)
 	}
@@ -135,9 +147,12 @@ func (r *resolver) periodic(p Periodic) (Periodic, []Problem) {
 		repo = p.ExtraRefs[0].OrgRepoString()
 	}
 	r.base(&p.JobBase, repo, problems.report)
-	r.checkBase(&p.JobBase, v1.PeriodicJob, problems.report)
+	r.checkBase(&p.JobBase, v1.PeriodicJob, &problems)
 	p.resolveSchedule(problems.report)
-	return p, problems.list
+	if len(p.Tags) > 0 {
+		problems.warn("tags", "nothing reads them")
+	}
+	return p, problems
 }
 
 // base sets the defaults all jobs share.

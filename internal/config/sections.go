@@ -33,7 +33,6 @@ func (c *ProwConfig) resolve(s *sectionContext) {
 	if !slices.Contains(logLevels, strings.ToLower(c.LogLevel)) {
 		s.report("log_level", "found %q, expected one of %s", c.LogLevel, strings.Join(logLevels, ", "))
 	}
-	checkURL(s.report, "status_error_link", c.StatusErrorLink)
 	c.Plank.resolve(s)
 	c.Gerrit.resolve(s)
 	c.GitHub.resolve(s)

@@ -9,38 +9,15 @@ import (
 // mergeShard adds a shard of the main configuration. A shard may say
 // something about branch protection, Slack and two fields of Tide; what it
 // says must not be said elsewhere, except queries, which add up.
-func (c *ProwConfig) mergeShard(shard *ProwConfig, file string, report fieldReporter) {
+func (c *ProwConfig) mergeShard(shard *ProwConfig, report fieldReporter) {
 	if extra := shard.unshardable(); len(extra) > 0 {
 		report("", "found %s; a supplemental file may only set branch-protection, slack_reporter_configs, tide.merge_method and tide.queries",
 			strings.Join(extra, ", "))
 	}
 	c.BranchProtection.mergeShard(&shard.BranchProtection, report)
-	for i := range shard.Tide.Queries {
-		shard.Tide.Queries[i].source.file = file
-	}
 	c.Tide.Queries = append(c.Tide.Queries, shard.Tide.Queries...)
-	mergeKeys(&c.Tide.MergeType, shard.Tide.MergeType, "tide.merge_method", report)
-	mergeKeys(&c.SlackReporterConfigs, shard.SlackReporterConfigs, "slack_reporter_configs", report)
-}
-
-// unshardable returns the fields a shard sets although it must not.
-func (c ProwConfig) unshardable() []string {
-	c.BranchProtection, c.SlackReporterConfigs = BranchProtection{}, nil
-	c.Tide.MergeType, c.Tide.Queries = nil, nil
-	return FieldsSet(c, ProwConfig{})
-}
-
-func mergeKeys[T any](into *map[string]T, from map[string]T, field string, report fieldReporter) {
-	for _, key := range slices.Sorted(maps.Keys(from)) {
-		if _, dup := (*into)[key]; dup {
-			report(field+"."+key, "%s is set in another file as well", key)
-			continue
-		}
-		if *into == nil {
-			*into = map[string]T{}
-		}
-		(*into)[key] = from[key]
-	}
+	shardKeys(&c.Tide.MergeType, shard.Tide.MergeType, "tide.merge_method", report)
+	shardKeys(&c.SlackReporterConfigs, shard.SlackReporterConfigs, "slack_reporter_configs", report)
 }
 
 func (bp *BranchProtection) mergeShard(shard *BranchProtection, report fieldReporter) {

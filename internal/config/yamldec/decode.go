@@ -47,10 +47,23 @@ func (l Limits) withDefaults() Limits {
 type Options struct {
 	// Strict makes unknown fields problems.
 	Strict bool
-	Limits Limits
-	// Spent, if set, is increased by the estimate of the memory that was used,
-	// so that several files can share a budget.
-	Spent *int64
+	// QuotedStrings makes a number or a boolean a problem where a string is
+	// wanted, with one exception that existing files rely on: it still becomes a
+	// string if every field around it is declared directly in its struct, not
+	// in an embedded one.
+	QuotedStrings bool
+	Limits        Limits
+	// Spent, if set, is increased by what was used, so that several files can
+	// share a budget.
+	Spent *Spent
+}
+
+// Spent is what decoding used of its limits.
+type Spent struct {
+	// Nodes counts values, those behind aliases once for each use.
+	Nodes int
+	// Memory is an estimate of the bytes of the decoded values.
+	Memory int64
 }
 
 // Kind tells problems apart.
@@ -113,10 +126,12 @@ func (d *Decoder) Decode(data []byte, into any, opts Options) []Problem {
 	if root == nil {
 		return nil
 	}
-	r := &run{Decoder: d, strict: opts.Strict, limits: opts.Limits.withDefaults()}
-	r.decode(root, reflect.ValueOf(into).Elem())
+	r := &run{Decoder: d, strict: opts.Strict, quoted: opts.QuotedStrings, limits: opts.Limits.withDefaults()}
+	v := reflect.ValueOf(into).Elem()
+	r.decode(root, v, v.Type())
 	if opts.Spent != nil {
-		*opts.Spent += r.memory
+		opts.Spent.Nodes += r.nodes
+		opts.Spent.Memory += r.memory
 	}
 	return r.problems
 }
@@ -168,6 +183,7 @@ func syntaxProblem(err error) *Problem {
 type run struct {
 	*Decoder
 	strict   bool
+	quoted   bool
 	limits   Limits
 	nodes    int
 	memory   int64
@@ -233,7 +249,9 @@ func (r *run) spend(n *yaml.Node, memory int64) bool {
 	return false
 }
 
-func (r *run) decode(n *yaml.Node, v reflect.Value) {
+// decode sets v. lenient is the type by which numbers and booleans may become
+// strings: that of v, unless an embedded struct lies between; nil is none.
+func (r *run) decode(n *yaml.Node, v reflect.Value, lenient reflect.Type) {
 	r.depth++
 	defer func() { r.depth-- }()
 	if !r.spend(n, 0) {
@@ -251,7 +269,7 @@ func (r *run) decode(n *yaml.Node, v reflect.Value) {
 			return
 		}
 		p := reflect.New(v.Type().Elem())
-		r.decode(n, p.Elem())
+		r.decode(n, p.Elem(), lenient)
 		v.Set(p)
 		return
 	}
@@ -263,20 +281,48 @@ func (r *run) decode(n *yaml.Node, v reflect.Value) {
 	if isNull(n) {
 		return
 	}
+	lenient = r.concrete(lenient)
 	switch v.Kind() {
 	case reflect.Struct:
-		r.structure(n, v, ti)
+		r.structure(n, v, ti, lenient)
 	case reflect.Map:
-		r.mapping(n, v)
+		r.mapping(n, v, lenient)
 	case reflect.Slice:
-		r.list(n, v)
+		r.list(n, v, lenient)
 	case reflect.Interface:
 		if value := r.generic(n); value != nil {
 			v.Set(reflect.ValueOf(value))
 		}
 	default:
-		r.scalar(n, v)
+		r.scalar(n, v, lenient)
 	}
+}
+
+// concrete follows pointers; types that decode themselves are nil.
+func (r *run) concrete(t reflect.Type) reflect.Type {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t != nil && r.info(t).custom {
+		return nil
+	}
+	return t
+}
+
+// below is the lenient type of the value of a key.
+func (r *run) below(lenient reflect.Type, key string) reflect.Type {
+	if lenient == nil {
+		return nil
+	}
+	switch lenient.Kind() {
+	case reflect.Map:
+		return lenient.Elem()
+	case reflect.Struct:
+		if f := r.info(lenient).field(key); f != nil {
+			return f.outer
+		}
+	}
+	return nil
 }
 
 func isNull(n *yaml.Node) bool {
@@ -370,14 +416,14 @@ func (r *run) checkKey(key *yaml.Node) bool {
 	if key.Kind == yaml.AliasNode {
 		key = key.Alias
 	}
-	if key.Kind != yaml.ScalarNode {
+	if key.Kind != yaml.ScalarNode || isNull(key) {
 		r.expected(key, "a key that is a string")
 		return false
 	}
 	return true
 }
 
-func (r *run) structure(n *yaml.Node, v reflect.Value, ti *typeInfo) {
+func (r *run) structure(n *yaml.Node, v reflect.Value, ti *typeInfo, lenient reflect.Type) {
 	if n.Kind != yaml.MappingNode {
 		r.expected(n, "a map")
 		return
@@ -391,10 +437,7 @@ func (r *run) structure(n *yaml.Node, v reflect.Value, ti *typeInfo) {
 			return
 		}
 		name := keyText(key)
-		f := ti.fields[name]
-		if f == nil {
-			f = ti.folded[strings.ToLower(name)]
-		}
+		f := ti.field(name)
 		r.path = append(r.path, segment{key: name})
 		switch {
 		case f == nil:
@@ -410,7 +453,11 @@ func (r *run) structure(n *yaml.Node, v reflect.Value, ti *typeInfo) {
 			}
 			target := v.FieldByIndex(f.index)
 			target.SetZero()
-			r.decode(value, target)
+			inner := f.outer
+			if lenient != v.Type() {
+				inner = r.below(lenient, name)
+			}
+			r.decode(value, target, inner)
 		}
 		r.path = r.path[:len(r.path)-1]
 	})
@@ -419,7 +466,7 @@ func (r *run) structure(n *yaml.Node, v reflect.Value, ti *typeInfo) {
 	}
 }
 
-func (r *run) mapping(n *yaml.Node, v reflect.Value) {
+func (r *run) mapping(n *yaml.Node, v reflect.Value, lenient reflect.Type) {
 	t := v.Type()
 	if t.Key().Kind() != reflect.String {
 		r.viaJSON(n, v)
@@ -442,13 +489,13 @@ func (r *run) mapping(n *yaml.Node, v reflect.Value) {
 			r.report(DuplicateKey, key, "the key stands twice; the last one counts")
 		}
 		elem := reflect.New(t.Elem()).Elem()
-		r.decode(value, elem)
+		r.decode(value, elem, r.below(lenient, name))
 		v.SetMapIndex(k, elem)
 		r.path = r.path[:len(r.path)-1]
 	})
 }
 
-func (r *run) list(n *yaml.Node, v reflect.Value) {
+func (r *run) list(n *yaml.Node, v reflect.Value, lenient reflect.Type) {
 	if v.Type().Elem().Kind() == reflect.Uint8 {
 		r.viaJSON(n, v)
 		return
@@ -460,10 +507,14 @@ func (r *run) list(n *yaml.Node, v reflect.Value) {
 	if !r.spend(n, r.info(v.Type().Elem()).size*int64(len(n.Content))) {
 		return
 	}
+	var inner reflect.Type
+	if lenient != nil && lenient.Kind() == reflect.Slice {
+		inner = lenient.Elem()
+	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
 		r.path = append(r.path, segment{index: i})
-		r.decode(item, out.Index(i))
+		r.decode(item, out.Index(i), inner)
 		r.path = r.path[:len(r.path)-1]
 		if r.stopped {
 			break
@@ -472,7 +523,7 @@ func (r *run) list(n *yaml.Node, v reflect.Value) {
 	v.Set(out)
 }
 
-func (r *run) scalar(n *yaml.Node, v reflect.Value) {
+func (r *run) scalar(n *yaml.Node, v reflect.Value, lenient reflect.Type) {
 	want := wanted(v.Kind())
 	if n.Kind != yaml.ScalarNode {
 		r.expected(n, want)
@@ -481,6 +532,10 @@ func (r *run) scalar(n *yaml.Node, v reflect.Value) {
 	s := resolve(n)
 	switch v.Kind() {
 	case reflect.String:
+		if r.quoted && s.kind != stringScalar && (lenient == nil || lenient.Kind() != reflect.String) {
+			r.expected(n, "a string; put it in quotes")
+			return
+		}
 		v.SetString(s.text())
 		return
 	case reflect.Bool:

@@ -29,7 +29,16 @@ type typeInfo struct {
 type field struct {
 	name  string
 	index []int
-	typ   reflect.Type
+	// outer is the type of the field, or of the embedded struct that has it.
+	outer reflect.Type
+}
+
+// field finds a field by its exact name, else by its name in any case.
+func (ti *typeInfo) field(name string) *field {
+	if f := ti.fields[name]; f != nil {
+		return f
+	}
+	return ti.folded[strings.ToLower(name)]
 }
 
 // info returns what is known about t, looking only once.
@@ -46,6 +55,9 @@ func (d *Decoder) info(t reflect.Type) *typeInfo {
 	if t.Kind() == reflect.Struct && !ti.custom {
 		ti.fields, ti.folded = map[string]*field{}, map[string]*field{}
 		collectFields(t, nil, ti.fields)
+		for _, f := range ti.fields {
+			f.outer = t.Field(f.index[0]).Type
+		}
 		for name, f := range ti.fields {
 			ti.folded[strings.ToLower(name)] = f
 		}
@@ -75,7 +87,7 @@ func collectFields(t reflect.Type, at []int, into map[string]*field) {
 			name = f.Name
 		}
 		if _, hidden := into[name]; !hidden {
-			into[name] = &field{name: name, index: join(at, i), typ: f.Type}
+			into[name] = &field{name: name, index: join(at, i)}
 		}
 	}
 	for _, f := range embedded {
