@@ -32,7 +32,7 @@ presubmits:
     path_alias: k8s.io/repo
     clone_depth: 3
     labels: {preset: x}
-    annotations: {note: y}
+    annotations: {note: "y"}
     max_concurrency: 2
     jenkins_spec: {github_branch_source_job: true}
     reporter_config: {slack: {channel: c, job_states_to_report: []}}

@@ -71,11 +71,11 @@ func TestWhatKeepsFromAQuery(t *testing.T) {
 		"a forbidden label":                         {all, record(ready, withLabels("Hold")), nil, "it must not have the label hold"},
 		"failing contexts":                          {all, record(ready), []Context{{Context: "z"}, {Context: "a"}}, "contexts a, z must pass"},
 		"a missing approval":                        {all, record(ready, func(g *GitHubPullRequest) { g.ReviewDecision = "" }), nil, "it needs an approving review"},
-		"the query that is nearest counts":          {"  - {repos: [acme/app], labels: [x, y]}\n  - {repos: [acme/app], labels: [z]}\n", record(), nil, "it needs the label z"},
-		"the first of equals counts":                {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], missingLabels: [y], labels: [z]}\n", record(), nil, "it needs the label x"},
+		"the query that is nearest counts":          {"  - {repos: [acme/app], labels: [x, w]}\n  - {repos: [acme/app], labels: [z]}\n", record(), nil, "it needs the label z"},
+		"the first of equals counts":                {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], missingLabels: [w], labels: [z]}\n", record(), nil, "it needs the label x"},
 		"a query of another repository is no help":  {"  - {repos: [acme/other]}\n", record(), nil, "?"},
 		"an org without one of its repositories":    {"  - {orgs: [acme], excludedRepos: [acme/app]}\n", record(), nil, "?"},
-		"all queries are shown where that is asked": {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], labels: [y]}\n  - {repos: [acme/app], includedBranches: [v2]}\n  display_all_tide_queries_in_status: true\n", record(), nil, "it needs the label x OR it needs the label y"},
+		"all queries are shown where that is asked": {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], labels: [w]}\n  - {repos: [acme/app], includedBranches: [v2]}\n  display_all_tide_queries_in_status: true\n", record(), nil, "it needs the label x OR it needs the label w"},
 		"no query for the branch":                   {"  - {repos: [acme/app], includedBranches: [v2]}\n  display_all_tide_queries_in_status: true\n", record(), nil, "no query is for branch main"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
