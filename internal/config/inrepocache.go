@@ -42,20 +42,32 @@ func SHA(sha string) SHAGetter {
 	return func(context.Context) (string, error) { return sha, nil }
 }
 
+// RawSource reads what a revision of a repository declares, neither defaulted
+// nor checked. It may be called concurrently; what it returns is never changed.
+type RawSource interface {
+	RawJobs(ctx context.Context, identifier string, rev Revision) (*InRepoJobs, error)
+}
+
 // DefaultInRepoCacheSize is how many revisions are remembered.
 const DefaultInRepoCacheSize = 200
+
+// inRepoCacheBytes bounds the memory of remembered revisions, which strangers
+// write.
+const inRepoCacheBytes = 128 << 20
 
 // InRepo finds the jobs of repositories, static and in-repo. It remembers the
 // raw content of revisions; defaults and rules are applied at every lookup, so
 // a change of the configuration is never missed.
 type InRepo struct {
 	trees   TreeOpener
+	remote  RawSource
 	size    int
 	metrics *inRepoMetrics
 
 	mu      sync.Mutex
 	entries map[string]*list.Element // of *inRepoEntry, most recently used first
 	order   *list.List
+	bytes   int64
 }
 
 type inRepoEntry struct {
@@ -63,6 +75,7 @@ type inRepoEntry struct {
 	ready          chan struct{}
 	raw            *InRepoJobs
 	err            error
+	counted        int64 // bytes, once they are known
 }
 
 // InRepoOptions tune an InRepo.
@@ -84,6 +97,9 @@ func NewInRepo(trees TreeOpener, opts InRepoOptions) *InRepo {
 		entries: map[string]*list.Element{}, order: list.New(),
 	}
 }
+
+// NewRemoteInRepo returns an InRepo that asks a source which remembers by itself.
+func NewRemoteInRepo(source RawSource) *InRepo { return &InRepo{remote: source} }
 
 // Presubmits returns all presubmits of a repository for the base with the
 // heads merged: the static ones, then its own. Commits are asked for only if
@@ -118,7 +134,7 @@ func (r *InRepo) Jobs(ctx context.Context, c *Config, identifier, baseRef string
 	switch {
 	case repo == "":
 		return nil, fmt.Errorf("in-repo configuration of %q: expected a repository, found only an org", identifier)
-	case r == nil || r.trees == nil:
+	case r == nil || r.trees == nil && r.remote == nil:
 		return nil, fmt.Errorf("in-repo configuration of %s: there is no git client to read it with", identifier)
 	}
 	rev := Revision{Org: org, Repo: repo, BaseRef: baseRef, MergeMethod: c.Tide.MergeMethod(org, repo, baseRef)}
@@ -138,7 +154,7 @@ func (r *InRepo) Jobs(ctx context.Context, c *Config, identifier, baseRef string
 			rev.HeadSHAs = append(rev.HeadSHAs, head)
 		}
 	}
-	raw, err := r.raw(ctx, identifier, rev)
+	raw, err := r.RawJobs(ctx, identifier, rev)
 	if err != nil {
 		return nil, fmt.Errorf("in-repo configuration of %s: %w", identifier, err)
 	}
@@ -149,9 +165,12 @@ func (r *InRepo) Jobs(ctx context.Context, c *Config, identifier, baseRef string
 	return jobs, nil
 }
 
-// raw returns the content of a revision, reading it if nobody has. Concurrent
-// lookups of one revision share one reading.
-func (r *InRepo) raw(ctx context.Context, identifier string, rev Revision) (*InRepoJobs, error) {
+// RawJobs returns what a revision declares, reading it if nobody has.
+// Concurrent lookups of one revision share one reading.
+func (r *InRepo) RawJobs(ctx context.Context, identifier string, rev Revision) (*InRepoJobs, error) {
+	if r.remote != nil {
+		return r.remote.RawJobs(ctx, identifier, rev)
+	}
 	start := time.Now()
 	defer func() { r.metrics.duration.WithLabelValues(rev.Org, rev.Repo).Observe(time.Since(start).Seconds()) }()
 	r.metrics.lookups.WithLabelValues(rev.Org, rev.Repo).Inc()
@@ -200,20 +219,33 @@ func (r *InRepo) entry(key string, rev Revision) (entry *inRepoEntry, mine bool)
 	entry = &inRepoEntry{key: key, org: rev.Org, repo: rev.Repo, ready: make(chan struct{})}
 	r.entries[key] = r.order.PushFront(entry)
 	r.metrics.usage.WithLabelValues(rev.Org, rev.Repo).Inc()
-	for r.order.Len() > r.size {
+	r.shrinkLocked()
+	return entry, true
+}
+
+// shrinkLocked forgets what was not asked for longest, as long as there is too
+// much; the newest stays.
+func (r *InRepo) shrinkLocked() {
+	for r.order.Len() > r.size || r.bytes > inRepoCacheBytes && r.order.Len() > 1 {
 		oldest := r.order.Back().Value.(*inRepoEntry)
 		r.metrics.forced.WithLabelValues(oldest.org, oldest.repo).Inc()
 		r.removeLocked(oldest)
 	}
-	return entry, true
 }
 
 func (r *InRepo) construct(ctx context.Context, entry *inRepoEntry, rev Revision) {
 	defer close(entry.ready)
 	entry.raw, entry.err = r.read(ctx, rev)
-	if entry.err != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if entry.err == nil {
+		// It may have been forgotten in the meantime.
+		if e, ok := r.entries[entry.key]; ok && e.Value == any(entry) {
+			entry.counted = entry.raw.memory
+			r.bytes += entry.counted
+			r.shrinkLocked()
+		}
+	} else {
 		r.metrics.manual.WithLabelValues(rev.Org, rev.Repo).Inc()
 		r.removeLocked(entry)
 	}
@@ -239,6 +271,7 @@ func (r *InRepo) removeLocked(entry *inRepoEntry) {
 	if e, ok := r.entries[entry.key]; ok && e.Value == any(entry) {
 		r.order.Remove(e)
 		delete(r.entries, entry.key)
+		r.bytes -= entry.counted
 		r.metrics.usage.WithLabelValues(entry.org, entry.repo).Dec()
 	}
 }

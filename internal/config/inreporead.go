@@ -30,6 +30,8 @@ type InRepoJobs struct {
 
 	// sources are the files, so that mistakes can be placed; nil if they are large.
 	sources map[string][]byte
+	// memory is an estimate of the bytes of all of this.
+	memory int64
 }
 
 // Limits of what a repository may bring. Everybody who can open a pull request
@@ -90,6 +92,7 @@ func ReadInRepo(fsys fs.FS) (*InRepoJobs, error) {
 	if r.total > maxInRepoSources {
 		r.jobs.sources = nil
 	}
+	r.jobs.memory = r.spent.Memory + int64(min(r.total, maxInRepoSources))
 	return r.jobs, nil
 }
 

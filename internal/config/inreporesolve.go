@@ -29,21 +29,30 @@ func (c *InRepoConfig) Clusters(identifier string) []string {
 // beside its static ones. Mistakes come as Errors with the place of each.
 // raw is not changed, so it can be resolved again with another configuration.
 func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs, error) {
-	var ps problems
-	re := &regexCache{}
-	resolver := newResolver(c, re)
+	ps := problems{most: maxInRepoProblems}
+	limit := newInRepoBudget()
+	resolver := newResolver(c, &regexCache{budget: limit})
+	resolver.limit = limit
 	resolver.presets = slices.Concat(c.Presets, raw.Presets)
 	out := &InRepoJobs{Presets: raw.Presets}
 	for i := range raw.Presubmits {
+		if ps.full() {
+			break
+		}
 		job, found := resolver.presubmit(raw.Presubmits[i], identifier)
 		out.Presubmits = append(out.Presubmits, job)
 		ps.add(found.list...)
 	}
 	for i := range raw.Postsubmits {
+		if ps.full() {
+			break
+		}
 		job, found := resolver.postsubmit(raw.Postsubmits[i], identifier)
 		out.Postsubmits = append(out.Postsubmits, job)
 		ps.add(found.list...)
 	}
+	checkNamesakes(out.Presubmits, func(p *Presubmit) (*JobBase, string) { return &p.JobBase, p.Context }, &ps)
+	checkNamesakes(out.Postsubmits, func(p *Postsubmit) (*JobBase, string) { return &p.JobBase, p.Context }, &ps)
 	if len(ps.list) == 0 {
 		// Mistakes of static jobs were told when they were loaded, so what is
 		// found here is the repository's.
@@ -60,6 +69,21 @@ func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs,
 		return nil, ps.sorted(func(file string) []byte { return raw.sources[file] })
 	}
 	return out, nil
+}
+
+// checkNamesakes refuses more jobs of one name, or of one context, than can be
+// compared in no time.
+func checkNamesakes[J any](jobs []J, of func(*J) (base *JobBase, context string), ps *problems) {
+	names, contexts := map[string]int{}, map[string]int{}
+	for i := range jobs {
+		b, context := of(&jobs[i])
+		if names[b.Name]++; names[b.Name] == maxInRepoNamesakes+1 {
+			ps.add(problemOf(b, "name", "more than %d jobs have this name", maxInRepoNamesakes))
+		}
+		if contexts[context]++; contexts[context] == maxInRepoNamesakes+1 {
+			ps.add(problemOf(b, "context", "more than %d jobs report under this context", maxInRepoNamesakes))
+		}
+	}
 }
 
 func (j *InRepoJobs) bases() []*JobBase {

@@ -42,7 +42,7 @@ func (p *Preset) matches(labels map[string]string) bool {
 
 // applyPresets returns the spec with the presets that the labels ask for.
 // The spec it is given stays as it is. Init containers are left alone.
-func applyPresets(spec *corev1.PodSpec, labels map[string]string, presets []Preset, report fieldReporter) *corev1.PodSpec {
+func applyPresets(spec *corev1.PodSpec, labels map[string]string, presets []Preset, limit *budget, report fieldReporter) *corev1.PodSpec {
 	if spec == nil {
 		return nil
 	}
@@ -51,6 +51,10 @@ func applyPresets(spec *corev1.PodSpec, labels map[string]string, presets []Pres
 		p := &presets[i]
 		if !p.matches(labels) {
 			continue
+		}
+		if limit != nil && !limit.spend(presetBytes(p, spec)) {
+			report("labels", "%v", errOverBudget)
+			return spec
 		}
 		if !copied {
 			spec, copied = copyForPresets(spec), true

@@ -96,6 +96,8 @@ type fieldReporter func(field, format string, args ...any)
 type problems struct {
 	mu   sync.Mutex
 	list []Problem
+	// most ends the collection; 0 is no limit.
+	most int
 }
 
 func (ps *problems) add(list ...Problem) {
@@ -104,7 +106,17 @@ func (ps *problems) add(list ...Problem) {
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	if ps.most > 0 {
+		list = list[:min(len(list), ps.most-len(ps.list))]
+	}
 	ps.list = append(ps.list, list...)
+}
+
+// full tells that there is no use in looking for more.
+func (ps *problems) full() bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.most > 0 && len(ps.list) >= ps.most
 }
 
 // inFile returns a reporter for the sections of a file.

@@ -11,6 +11,8 @@ import (
 type regexCache struct {
 	mu        sync.Mutex
 	now, last map[string]*regexp.Regexp
+	// budget bounds what may be compiled.
+	budget *budget
 }
 
 // newGeneration forgets what the last load did not use.
@@ -28,6 +30,9 @@ func (c *regexCache) compile(expr string) (*regexp.Regexp, error) {
 	}
 	c.mu.Unlock()
 	if re == nil {
+		if err := c.budget.spendExpr(expr); err != nil {
+			return nil, err
+		}
 		var err error
 		if re, err = regexp.Compile(expr); err != nil {
 			return nil, err

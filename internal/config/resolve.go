@@ -14,6 +14,8 @@ type resolver struct {
 	config  *ProwConfig
 	presets []Preset
 	re      *regexCache
+	// limit bounds what jobs of a stranger may cost; nil is endless.
+	limit *budget
 
 	decorateAll bool
 	yes, no     *bool
@@ -169,10 +171,14 @@ func (r *resolver) base(b *JobBase, repo string, report fieldReporter) {
 		}
 	}
 	if *b.Decorate {
+		if b.DecorationConfig != nil && !r.limit.spend(decorationBytes) {
+			report("decoration_config", "%v", errOverBudget)
+			return
+		}
 		b.DecorationConfig = r.decoration(b.DecorationConfig, matchKey{repo, b.Cluster})
 	}
 	b.ProwJobDefault = r.prowJobDefault(b.ProwJobDefault, matchKey{repo, b.Cluster})
-	b.Spec = applyPresets(b.Spec, b.Labels, r.presets, report)
+	b.Spec = applyPresets(b.Spec, b.Labels, r.presets, r.limit, report)
 }
 
 // decoration merges the defaults and the job's own; never nil. Jobs without

@@ -29,6 +29,15 @@ func NewWatcher(ctx context.Context, opts Options, watch live.Options) (*Watcher
 // Version identifies the content of a configuration.
 func (*Loader) Version(c *Config) string { return c.Version() }
 
+// Warnings are the mistakes of a configuration that do no harm, one line each.
+func (*Loader) Warnings(c *Config) []string {
+	out := make([]string, 0, len(c.Warnings()))
+	for _, w := range c.Warnings() {
+		out = append(out, w.String())
+	}
+	return out
+}
+
 // Stamp changes when any file of the configuration may have changed, also in
 // nested directories and in those of shards.
 func (l *Loader) Stamp() string {

@@ -75,7 +75,7 @@ func TestWhatKeepsFromAQuery(t *testing.T) {
 		"the first of equals counts":                {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], missingLabels: [w], labels: [z]}\n", record(), nil, "it needs the label x"},
 		"a query of another repository is no help":  {"  - {repos: [acme/other]}\n", record(), nil, "?"},
 		"an org without one of its repositories":    {"  - {orgs: [acme], excludedRepos: [acme/app]}\n", record(), nil, "?"},
-		"all queries are shown where that is asked": {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], labels: [w]}\n  - {repos: [acme/app], includedBranches: [v2]}\n  display_all_tide_queries_in_status: true\n", record(), nil, "it needs the label x OR it needs the label w"},
+		"all queries are shown where that is asked": {"  - {repos: [acme/app], labels: [x]}\n  - {repos: [acme/app], labels: [w]}\n  - {repos: [acme/app], includedBranches: [v2]}\n  display_all_tide_queries_in_status: true\n", record(), nil, "it needs the label w OR it needs the label x"},
 		"no query for the branch":                   {"  - {repos: [acme/app], includedBranches: [v2]}\n  display_all_tide_queries_in_status: true\n", record(), nil, "no query is for branch main"},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -83,7 +83,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if err != nil {
 		return err
 	}
-	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
+	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
 	metrics, board := NewMetrics(rt.Metrics), NewBoard()
 	mergeability := NewMergeability(syncForge, time.Now)
 	syncer := &Syncer{

@@ -33,6 +33,12 @@ type Source[T any] interface {
 	Version(*T) string
 }
 
+// Warner is a Source that knows of mistakes in a value that do no harm. Each is
+// logged once, when a value with it is served first.
+type Warner[T any] interface {
+	Warnings(*T) []string
+}
+
 // Options tune a Watcher; zero values are the defaults.
 type Options struct {
 	// Name says in logs what is watched.
@@ -119,6 +125,7 @@ func New[T any](ctx context.Context, source Source[T], opts Options) (*Watcher[T
 	}
 	w.attempted = time.Now()
 	w.value.Store(value)
+	w.warn(nil, value)
 	w.setStatus(Status{Version: source.Version(value), LoadedAt: w.attempted, Took: w.attempted.Sub(start)})
 	return w, nil
 }
@@ -218,7 +225,39 @@ func (w *Watcher[T]) load(ctx context.Context, stamp string) {
 	before := w.value.Swap(value)
 	w.setStatus(Status{Version: version, LoadedAt: w.attempted, Took: took})
 	log.Info("Serving a new "+w.opts.Name+".", "version", version, "took", took)
+	w.warn(before, value)
 	w.publish(Delta[T]{Before: before, After: value})
+}
+
+// maxWarnings is how many warnings about one value get a line of their own.
+const maxWarnings = 20
+
+// warn logs the warnings about a value that its predecessor did not have.
+func (w *Watcher[T]) warn(before, after *T) {
+	warner, ok := w.source.(Warner[T])
+	if !ok {
+		return
+	}
+	known := map[string]bool{}
+	if before != nil {
+		for _, text := range warner.Warnings(before) {
+			known[text] = true
+		}
+	}
+	logged, more := 0, 0
+	for _, text := range warner.Warnings(after) {
+		switch {
+		case known[text]:
+		case logged < maxWarnings:
+			w.opts.Logger.Warn("The "+w.opts.Name+" has a mistake that does no harm.", "warning", text)
+			logged++
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		w.opts.Logger.Warn("The "+w.opts.Name+" has more mistakes that do no harm.", "more", more)
+	}
 }
 
 func (w *Watcher[T]) publish(d Delta[T]) {

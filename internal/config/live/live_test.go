@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,4 +120,56 @@ func TestSlowSubscriberGetsOneDeltaOverAllChanges(t *testing.T) {
 	if first.s != "one" {
 		t.Errorf("the first delta starts from %q, expected the value at the time of the subscription", first.s)
 	}
+}
+
+// warned is a source that warns of every word.
+type warned struct{ textFile }
+
+func (warned) Warnings(t *text) []string { return strings.Fields(t.s) }
+
+func TestWarningsAreLoggedOncePerChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one two")
+	var log syncBuffer
+	w, err := live.New(t.Context(), warned{textFile{path}}, live.Options{
+		Interval: 2 * time.Millisecond, ForceAfter: 5 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = w.Run(t.Context()) }()
+	write("two three")
+	eventually(t, "the new value is served", func() bool { return w.Get().s == "two three" })
+	write("two three four")
+	eventually(t, "the newest value is served", func() bool { return strings.Contains(log.String(), "warning=four") })
+	for word, want := range map[string]int{"one": 1, "two": 1, "three": 1, "four": 1} {
+		if got := strings.Count(log.String(), "warning="+word+"\n"); got != want {
+			t.Errorf("%s is told %d times", word, got)
+		}
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
