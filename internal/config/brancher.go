@@ -9,9 +9,11 @@ import (
 // Brancher limits a job to branches. Both lists hold regular expressions that
 // are matched anywhere in the name of the branch.
 type Brancher struct {
-	// SkipBranches are branches the job does not run on.
+	// SkipBranches are regular expressions of branches the job does not run on,
+	// matched anywhere in the name.
 	SkipBranches []string `json:"skip_branches,omitempty"`
-	// Branches are the branches the job runs on; empty is all.
+	// Branches are regular expressions of the branches the job runs on, matched
+	// anywhere in the name. Default: all branches.
 	Branches []string `json:"branches,omitempty"`
 
 	re, reSkip *regexp.Regexp

@@ -9,9 +9,11 @@ import (
 // of its fields is set. Paths are relative to the root of the repository; the
 // expressions match anywhere in them.
 type RegexpChangeMatcher struct {
-	// RunIfChanged runs the job if any changed file matches.
+	// RunIfChanged is a regular expression of paths; the job runs if any changed
+	// file matches. It excludes skip_if_only_changed.
 	RunIfChanged string `json:"run_if_changed,omitempty"`
-	// SkipIfOnlyChanged runs the job if any changed file does not match.
+	// SkipIfOnlyChanged is a regular expression of paths; the job runs if any
+	// changed file does not match. It excludes run_if_changed.
 	SkipIfOnlyChanged string `json:"skip_if_only_changed,omitempty"`
 
 	reChanges *regexp.Regexp

@@ -25,16 +25,17 @@ type Deck struct {
 	Branding *Branding `json:"branding,omitempty"`
 	// GoogleAnalytics is a tracking id.
 	GoogleAnalytics string `json:"google_analytics,omitempty"`
-	// RerunAuthConfigs is the older form, by "", "*", "org" or "org/repo".
-	// Read RerunAuth instead.
+	// RerunAuthConfigs is the older form of default_rerun_auth_configs, by "",
+	// "*", "org" or "org/repo", which it excludes. Read RerunAuth instead.
 	RerunAuthConfigs map[string]v1.RerunAuthConfig `json:"rerun_auth_configs,omitempty"`
-	// DefaultRerunAuthConfigs says who may run jobs again. Read RerunAuth instead.
+	// DefaultRerunAuthConfigs says who may run jobs again; the last entry that
+	// matches a job counts alone. Read RerunAuth instead.
 	DefaultRerunAuthConfigs []RerunAuthEntry `json:"default_rerun_auth_configs,omitempty"`
-	// SkipStoragePathValidation must be explicitly false for requested buckets
-	// to be checked.
+	// SkipStoragePathValidation must be explicitly false for requested buckets to
+	// be checked. Default: true.
 	SkipStoragePathValidation *bool `json:"skip_storage_path_validation,omitempty"`
-	// AdditionalAllowedBuckets are buckets that may be shown although no job
-	// names them.
+	// AdditionalAllowedBuckets are buckets that may be shown although no job names
+	// them. They need skip_storage_path_validation: false.
 	AdditionalAllowedBuckets []string `json:"additional_allowed_buckets,omitempty"`
 
 	rerunAuth []RerunAuthEntry
@@ -52,8 +53,10 @@ type RerunAuthEntry struct {
 
 // ExternalAgentLog says where the logs of jobs of one agent are.
 type ExternalAgentLog struct {
+	// Agent is the agent of the jobs.
 	Agent string `json:"agent,omitempty"`
-	// Selector limits the entry to ProwJobs with these labels.
+	// Selector limits the entry to ProwJobs whose labels match this Kubernetes
+	// label selector. Default: all.
 	Selector string `json:"selector,omitempty"`
 	// URLTemplate is a Go template over the ProwJob.
 	URLTemplate string `json:"url_template,omitempty"`
@@ -64,10 +67,14 @@ type ExternalAgentLog struct {
 
 // Branding changes the look of the pages.
 type Branding struct {
-	Logo            string `json:"logo,omitempty"`
-	Favicon         string `json:"favicon,omitempty"`
+	// Logo is the URL of the image in the corner.
+	Logo string `json:"logo,omitempty"`
+	// Favicon is the URL of the icon of the pages.
+	Favicon string `json:"favicon,omitempty"`
+	// BackgroundColor is the colour of the pages, as in CSS.
 	BackgroundColor string `json:"background_color,omitempty"`
-	HeaderColor     string `json:"header_color,omitempty"`
+	// HeaderColor is the colour of the header, as in CSS.
+	HeaderColor string `json:"header_color,omitempty"`
 }
 
 func (d *Deck) resolve(s *sectionContext) {

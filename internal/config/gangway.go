@@ -21,14 +21,16 @@ type AllowedAPIClient struct {
 
 // GCPClient identifies a client behind Google Cloud Endpoints.
 type GCPClient struct {
-	// EndpointAPIConsumerType is PROJECT.
+	// EndpointAPIConsumerType is PROJECT; others are refused.
 	EndpointAPIConsumerType string `json:"endpoint_api_consumer_type,omitempty"`
-	// EndpointAPIConsumerNumber is the number of the project.
+	// EndpointAPIConsumerNumber is the number of the project, in digits. No two
+	// clients share it.
 	EndpointAPIConsumerNumber string `json:"endpoint_api_consumer_number,omitempty"`
 }
 
 // AllowedJobsFilter admits jobs of one tenant.
 type AllowedJobsFilter struct {
+	// TenantID admits jobs of this tenant. It is required.
 	TenantID string `json:"tenant_id,omitempty"`
 }
 

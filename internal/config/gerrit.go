@@ -17,7 +17,8 @@ type Gerrit struct {
 	DeckURL string `json:"deck_url,omitempty"`
 	// OrgReposConfig lists the repositories to watch.
 	OrgReposConfig []GerritOrgRepos `json:"org_repos_config,omitempty"`
-	// AllowedPresubmitTriggerRe says which comments count as commands; empty is all.
+	// AllowedPresubmitTriggerRe is a regular expression of the comments that count
+	// as commands. Default: empty, which is all.
 	AllowedPresubmitTriggerRe string `json:"allowed_presubmit_trigger_re,omitempty"`
 
 	allowedTrigger *regexp.Regexp
@@ -38,9 +39,12 @@ type GerritOrgRepos struct {
 
 // GerritQueryFilter limits the changes that are looked at.
 type GerritQueryFilter struct {
-	Branches         []string `json:"branches,omitempty"`
+	// Branches are the only branches to look at. Default: all.
+	Branches []string `json:"branches,omitempty"`
+	// ExcludedBranches are branches to leave out.
 	ExcludedBranches []string `json:"excluded_branches,omitempty"`
-	// OptInByDefault concerns Tide.
+	// OptInByDefault makes Tide take changes that do not say whether they want it.
+	// Default: false.
 	OptInByDefault bool `json:"opt_in_by_default,omitempty"`
 }
 

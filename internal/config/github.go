@@ -18,7 +18,8 @@ type GitHubOptions struct {
 
 // GitHubReporter configures reports to GitHub.
 type GitHubReporter struct {
-	// JobTypesToReport holds presubmit, postsubmit or both. Default: both.
+	// JobTypesToReport holds presubmit, postsubmit or both; others are refused.
+	// Default: both.
 	JobTypesToReport []v1.ProwJobType `json:"job_types_to_report,omitempty"`
 	// NoCommentRepos are orgs and "org/repo"s that get no comments.
 	NoCommentRepos []string `json:"no_comment_repos,omitempty"`

@@ -9,6 +9,7 @@ import (
 // Horologium configures the component that starts periodics.
 type Horologium struct {
 	// TickInterval is how often periodics are examined. Read once at start.
+	// Default: 1m.
 	TickInterval *metav1.Duration `json:"tick_interval,omitempty"`
 }
 

@@ -21,9 +21,14 @@ const (
 // InRepoJobs are the jobs a repository brings. As read they are raw: neither
 // defaulted nor checked, and never changed.
 type InRepoJobs struct {
-	// Presets are for the jobs of the repository only.
-	Presets     []Preset     `json:"presets,omitempty"`
-	Presubmits  []Presubmit  `json:"presubmits,omitempty"`
+	// Presets are for the jobs of the repository only; they come after those of
+	// the central files.
+	Presets []Preset `json:"presets,omitempty"`
+	// Presubmits are the presubmits of the repository; names and contexts must
+	// differ from those of the central files.
+	Presubmits []Presubmit `json:"presubmits,omitempty"`
+	// Postsubmits are the postsubmits of the repository; names and contexts must
+	// differ from those of the central files.
 	Postsubmits []Postsubmit `json:"postsubmits,omitempty"`
 	// ProwIgnored takes any content and is never interpreted.
 	ProwIgnored any `json:"prow_ignored,omitempty"`

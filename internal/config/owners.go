@@ -6,7 +6,8 @@ type OwnersDirDenylist struct {
 	Default []string `json:"default,omitempty"`
 	// Repos maps an org or "org/repo" to further regular expressions.
 	Repos map[string][]string `json:"repos,omitempty"`
-	// IgnorePreconfiguredDefaults leaves out the built-in expressions.
+	// IgnorePreconfiguredDefaults leaves out the built-in expressions \.git$,
+	// _output$ and vendor/.*/.*. Default: false.
 	IgnorePreconfiguredDefaults bool `json:"ignore_preconfigured_defaults,omitempty"`
 }
 

@@ -14,16 +14,20 @@ import (
 
 // Controller holds the settings shared by the controllers of the agents.
 type Controller struct {
-	// JobURLTemplate is a Go template over the ProwJob.
+	// JobURLTemplate is a Go template over the ProwJob; for jenkins_operators with
+	// the function replace OLD NEW TEXT.
 	JobURLTemplate string `json:"job_url_template,omitempty"`
-	// ReportTemplate is the older form of ReportTemplates["*"].
+	// ReportTemplate is the older form of the key "*" of report_templates, which
+	// it excludes.
 	ReportTemplate string `json:"report_template,omitempty"`
 	// ReportTemplates maps "org/repo", "org" or "*" to a Go template over the
 	// ProwJob that is added to comments.
 	ReportTemplates map[string]string `json:"report_templates,omitempty"`
-	// MaxConcurrency limits how many workloads exist at once; 0 is no limit.
+	// MaxConcurrency limits how many workloads exist at once; 0 is no limit. It
+	// must not be negative. Default: 0.
 	MaxConcurrency int `json:"max_concurrency,omitempty"`
-	// MaxGoroutines limits how many jobs are handled at once. Default: 20.
+	// MaxGoroutines limits how many jobs the Jenkins controller handles at once;
+	// plank does not read it. It must not be negative. Default: 20.
 	MaxGoroutines int `json:"max_goroutines,omitempty"`
 
 	jobURLTemplate  *template.Template
@@ -40,22 +44,25 @@ type Plank struct {
 	PodRunningTimeout *metav1.Duration `json:"pod_running_timeout,omitempty"`
 	// PodUnscheduledTimeout is how long a pod may wait for a node. Default: 5m.
 	PodUnscheduledTimeout *metav1.Duration `json:"pod_unscheduled_timeout,omitempty"`
-	// MaxRevivals is how often a pod is made again after it was lost. Default: 3.
+	// MaxRevivals is how often a pod is made again after it was lost or evicted; 0
+	// is never. Default: 3.
 	MaxRevivals *int `json:"max_revivals,omitempty"`
-	// DefaultDecorationConfigsMap is the older form of the defaults, by "*",
-	// "org" or "org/repo". Read DecorationDefaults instead.
+	// DefaultDecorationConfigsMap is the older form of
+	// default_decoration_config_entries, by "*", "org" or "org/repo", which it
+	// excludes. Read DecorationDefaults instead.
 	DefaultDecorationConfigsMap map[string]*v1.DecorationConfig `json:"default_decoration_configs,omitempty"`
-	// DefaultDecorationConfigEntries are the defaults as a list. Read
+	// DefaultDecorationConfigEntries are the defaults of decoration_config; all
+	// that match a job are merged in order, later ones win. Read
 	// DecorationDefaults instead.
 	DefaultDecorationConfigEntries []DecorationDefault `json:"default_decoration_config_entries,omitempty"`
 	// JobURLPrefixConfig maps "org/repo", "org" or "*" to the URL below which
 	// the output of jobs is shown.
 	JobURLPrefixConfig map[string]string `json:"job_url_prefix_config,omitempty"`
-	// JobURLPrefixDisableAppendStorageProvider leaves the storage provider out
-	// of job URLs.
+	// JobURLPrefixDisableAppendStorageProvider leaves the storage provider, gs or
+	// s3, out of job URLs. Default: false.
 	JobURLPrefixDisableAppendStorageProvider bool `json:"jobURLPrefixDisableAppendStorageProvider,omitempty"`
 	// BuildClusterStatusFile is a storage path where the health of the build
-	// clusters is published.
+	// clusters is published as JSON. Default: nowhere.
 	BuildClusterStatusFile string `json:"build_cluster_status_file,omitempty"`
 	// JobQueueCapacities maps a queue to how many of its jobs may exist at
 	// once; 0 blocks the queue, a negative number is no limit.

@@ -18,8 +18,9 @@ import (
 type Problem struct {
 	// File is the path of the file; for in-repo configuration, within the repository.
 	File string `json:"file,omitempty"`
-	// Line and Column count from 1; 0 is unknown.
-	Line   int `json:"line,omitempty"`
+	// Line counts from 1; 0 is unknown.
+	Line int `json:"line,omitempty"`
+	// Column counts from 1; 0 is unknown.
 	Column int `json:"column,omitempty"`
 	// Job is the name of the job, where the mistake lies in one.
 	Job string `json:"job,omitempty"`

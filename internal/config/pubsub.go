@@ -7,6 +7,7 @@ import (
 
 // PubSubTrigger says from which topics requests for jobs are taken.
 type PubSubTrigger struct {
+	// Project is the project of the subscriptions.
 	Project string `json:"project,omitempty"`
 	// Topics are subscription ids.
 	Topics []string `json:"topics,omitempty"`

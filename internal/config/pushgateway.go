@@ -8,7 +8,7 @@ type PushGateway struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	// Interval is the time between two pushes. Default: 1m.
 	Interval *metav1.Duration `json:"interval,omitempty"`
-	// ServeMetrics serves /metrics although an endpoint is set.
+	// ServeMetrics serves /metrics although an endpoint is set. Default: false.
 	ServeMetrics bool `json:"serve_metrics"`
 }
 

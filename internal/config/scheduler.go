@@ -6,7 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Without a strategy every job keeps the cluster it names; failover wins over
 // external.
 type Scheduler struct {
-	// Enabled makes new ProwJobs start in state scheduling.
+	// Enabled makes new ProwJobs start in state scheduling. Default: false.
 	Enabled bool `json:"enabled,omitempty"`
 	// Failover replaces clusters by a fixed table.
 	Failover *FailoverScheduling `json:"failover,omitempty"`
@@ -22,7 +22,9 @@ type FailoverScheduling struct {
 
 // ExternalScheduling asks a service for the cluster of a job.
 type ExternalScheduling struct {
-	URL   string                  `json:"url,omitempty"`
+	// URL is where the service is asked.
+	URL string `json:"url,omitempty"`
+	// Cache says how long answers are kept.
 	Cache ExternalSchedulingCache `json:"cache,omitempty"`
 }
 

@@ -11,7 +11,7 @@ import (
 // SlackReport says where and when jobs of an org or repository are reported to
 // Slack.
 type SlackReport struct {
-	// JobTypesToReport limits the types that are reported.
+	// JobTypesToReport are the types that are reported. Default: none.
 	JobTypesToReport []v1.ProwJobType `json:"job_types_to_report,omitempty"`
 
 	v1.SlackReporterConfig

@@ -15,9 +15,11 @@ type Spyglass struct {
 	// Viewers is the older form of Lenses: a regular expression of file names
 	// to the lenses that need such a file.
 	Viewers map[string][]string `json:"viewers,omitempty"`
-	// SizeLimit is how much of an artifact a lens may read, in bytes. Default: 100000000.
+	// SizeLimit is how much of an artifact a lens may read, in bytes. It must not
+	// be negative. Default: 100000000.
 	SizeLimit int64 `json:"size_limit,omitempty"`
-	// GCSBrowserPrefix is the older form of the "*" entry of the maps below.
+	// GCSBrowserPrefix is the older form of the key "*" of gcs_browser_prefixes
+	// and gcs_browser_prefixes_by_bucket, which it excludes.
 	GCSBrowserPrefix string `json:"gcs_browser_prefix,omitempty"`
 	// GCSBrowserPrefixes maps "org/repo", "org" or "*" to the URL of a storage browser.
 	GCSBrowserPrefixes map[string]string `json:"gcs_browser_prefixes,omitempty"`
@@ -25,12 +27,16 @@ type Spyglass struct {
 	GCSBrowserPrefixesByBucket map[string]string `json:"gcs_browser_prefixes_by_bucket,omitempty"`
 	// Announcement is a Go template shown on every job page.
 	Announcement string `json:"announcement,omitempty"`
-	// TestGridConfig and TestGridRoot say where TestGrid is; empty shows no links.
+	// TestGridConfig is the storage path of TestGrid's configuration. Default:
+	// empty, which shows no links.
 	TestGridConfig string `json:"testgrid_config,omitempty"`
-	TestGridRoot   string `json:"testgrid_root,omitempty"`
+	// TestGridRoot is the URL of TestGrid. Default: empty, which shows no links.
+	TestGridRoot string `json:"testgrid_root,omitempty"`
 	// HidePRHistLink leaves out the link to the history of the pull request.
+	// Default: false.
 	HidePRHistLink bool `json:"hide_pr_history_link,omitempty"`
-	// PRHistLinkTemplate is a Go template with Org, Repo and Number.
+	// PRHistLinkTemplate is a Go template with Org, Repo and Number. Default:
+	// /pr-history?org={{.Org}}&repo={{.Repo}}&pr={{.Number}}.
 	PRHistLinkTemplate string `json:"pr_history_link_template,omitempty"`
 	// BucketAliases maps a name in requests to a bucket.
 	BucketAliases map[string]string `json:"bucket_aliases,omitempty"`
@@ -52,17 +58,25 @@ type LensFile struct {
 
 // LensConfig names a lens and carries its own settings.
 type LensConfig struct {
-	Name   string          `json:"name"`
+	// Name is that of a built-in lens, or of the lens behind the endpoint.
+	Name string `json:"name"`
+	// Config is the lens's own, of any form.
 	Config json.RawMessage `json:"config,omitempty"`
 }
 
 // LensRemoteConfig says where a lens is served and how it is shown.
 type LensRemoteConfig struct {
-	Endpoint   string `json:"endpoint"`
+	// Endpoint is the URL the lens is served at. Default: the built-in lens.
+	Endpoint string `json:"endpoint"`
+	// StaticRoot is the URL below which the lens's files are.
 	StaticRoot string `json:"static_root"`
-	Title      string `json:"title"`
-	Priority   *uint  `json:"priority"`
-	HideTitle  *bool  `json:"hide_title"`
+	// Title stands above the lens. Default, for a built-in lens: its own.
+	Title string `json:"title"`
+	// Priority orders the lenses; lower ones come first. Default, for a built-in
+	// lens: its own.
+	Priority *uint `json:"priority"`
+	// HideTitle leaves the title out. Default, for a built-in lens: its own.
+	HideTitle *bool `json:"hide_title"`
 }
 
 // legacyViewers are older names of lenses.

@@ -8,9 +8,10 @@ import (
 
 // ManagedWebhooks configures the component that keeps webhook secrets.
 type ManagedWebhooks struct {
-	// RespectLegacyGlobalToken keeps the global token in use.
+	// RespectLegacyGlobalToken keeps the global token in use. Default: false.
 	RespectLegacyGlobalToken bool `json:"respect_legacy_global_token"`
-	// AutoAcceptInvitation accepts invitations to managed repositories.
+	// AutoAcceptInvitation accepts invitations to managed repositories. Default:
+	// false.
 	AutoAcceptInvitation bool `json:"auto_accept_invitation"`
 	// OrgRepoConfig maps an org or "org/repo" to its settings.
 	OrgRepoConfig map[string]ManagedWebhookInfo `json:"org_repo_config,omitempty"`
@@ -18,7 +19,8 @@ type ManagedWebhooks struct {
 
 // ManagedWebhookInfo says when the token of an org or repository was made.
 type ManagedWebhookInfo struct {
-	// TokenCreatedAfter must not lie in the future.
+	// TokenCreatedAfter is an RFC 3339 time; older tokens are replaced. It must
+	// not lie in the future.
 	TokenCreatedAfter time.Time `json:"token_created_after"`
 }
 
