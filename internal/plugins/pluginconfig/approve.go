@@ -2,19 +2,22 @@ package pluginconfig
 
 // Approve configures the plugin approve.
 type Approve struct {
-	// Repos are orgs and "org/repo"s.
+	// Repos are orgs and "org/repo"s; each may stand in one entry only.
 	Repos []string `json:"repos,omitempty"`
-	// IssueRequired asks for a linked issue.
+	// IssueRequired asks for a linked issue. Default: false.
 	IssueRequired bool `json:"issue_required,omitempty"`
 	// RequireSelfApproval takes from authors the approval they give by opening.
+	// Default: false.
 	RequireSelfApproval *bool `json:"require_self_approval,omitempty"`
-	// LgtmActsAsApprove makes /lgtm count as /approve.
+	// LgtmActsAsApprove makes /lgtm count as /approve. Default: false.
 	LgtmActsAsApprove bool `json:"lgtm_acts_as_approve,omitempty"`
-	// IgnoreReviewState keeps GitHub's reviews from counting.
+	// IgnoreReviewState keeps GitHub's reviews from counting. Default: false.
 	IgnoreReviewState *bool `json:"ignore_review_state,omitempty"`
-	// CommandHelpLink and PrProcessLink are linked in the notification.
+	// CommandHelpLink is linked in the notification. Default: https://go.k8s.io/bot-commands.
 	CommandHelpLink string `json:"commandHelpLink,omitempty"`
-	PrProcessLink   string `json:"pr_process_link,omitempty"`
+	// PrProcessLink is linked in the notification. Default: the Kubernetes
+	// project's code review process.
+	PrProcessLink string `json:"pr_process_link,omitempty"`
 }
 
 const (

@@ -72,7 +72,7 @@ func TestOlderFormOfPlugins(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b", "c"}, c.EnabledPlugins("org", "repo")); diff != "" {
 		t.Error(diff)
 	}
-	if len(c.Warnings()) != 1 || !strings.Contains(c.Warnings()[0], "deprecated") {
+	if len(c.Warnings()) != 1 || !strings.Contains(c.Warnings()[0].Message, "deprecated") {
 		t.Errorf("warnings: %v", c.Warnings())
 	}
 }
@@ -149,10 +149,38 @@ func TestMistakes(t *testing.T) {
 		"no file":                          {map[string]string{}, []string{"plugins.yaml", "no such file"}},
 		"a shard with more than it may":    {map[string]string{"plugins.yaml": "", "a_pluginconfig.yaml": "size: {s: 1}\nlabel: {additional_labels: [x]}\n"}, []string{"a_pluginconfig.yaml", "label", "size"}},
 		"a key in two files":               {map[string]string{"plugins.yaml": "plugins: {org: {plugins: [a]}}", "a_pluginconfig.yaml": "plugins: {org: {plugins: [b]}}"}, []string{"a_pluginconfig.yaml:1:11"}},
+		"no plugin of that name":           {map[string]string{"plugins.yaml": "plugins:\n  org:\n    plugins:\n    - hold\n    - lgmt\n"}, []string{`plugins.yaml:5:7: plugins.org.plugins[1]: there is no plugin "lgmt"; did you mean "lgtm"?`}},
+		"a plugin that was removed":        {map[string]string{"plugins.yaml": "plugins: {org: [requiresig]}"}, []string{"require-matching-label does what it did"}},
+		"reviewers twice in one entry":     {map[string]string{"plugins.yaml": "plugins: {org: {plugins: [blunderbuss, rifle]}}"}, []string{"plugins.org", "both blunderbuss and rifle"}},
+		"reviewers of the org and the repo": {map[string]string{"plugins.yaml": "plugins:\n  org: {plugins: [blunderbuss]}\n  org/repo: {plugins: [rifle]}\n"},
+			[]string{"plugins.yaml:3:3: plugins.org/repo: found rifle, but the org org uses blunderbuss"}},
+		"too few reviewers of rifle": {map[string]string{"plugins.yaml": "rifle: {request_count: 0}"}, []string{"rifle.request_count"}},
+		"expressions": {map[string]string{"plugins.yaml": "sigmention: {regexp: '('}\ncherry_pick_unapproved: {branchregexp: '('}\ncherry_pick_approved: [{branchregexp: '('}]\nblockades: [{branchregexp: '('}]\nrequire_matching_label: [{org: o, regexp: '(', missing_label: x, prs: true}]\nrifle: {wait_for_status: {description: '['}}"},
+			[]string{"6 problems", "sigmention.regexp", "cherry_pick_unapproved.branchregexp", "cherry_pick_approved[0].branchregexp", "blockades[0].branchregexp", "require_matching_label[0].regexp", "rifle.wait_for_status"}},
+		"a label that asks for itself":       {map[string]string{"plugins.yaml": "require_matching_label:\n- {org: o, regexp: ^needs-, missing_label: needs-kind, prs: true}"}, []string{"plugins.yaml:2:12: require_matching_label[0].regexp", "take itself away"}},
+		"a label nothing asks for":           {map[string]string{"plugins.yaml": "require_matching_label:\n- {org: o, regexp: ^kind/, missing_label: x}"}, []string{"neither prs nor issues"}},
+		"an empty requirement":               {map[string]string{"plugins.yaml": "require_matching_label: [{repo: a/b, branch: x, grace_period: soon, issues: true}]"}, []string{"6 problems", ".org", ".repo", ".branch", ".grace_period", ".regexp", ".missing_label"}},
+		"a ConfigMap with two kinds of name": {map[string]string{"plugins.yaml": "config_updater: {maps: {a: {name: x, partitioned_names: [y]}}}"}, []string{"config_updater.maps.a.name", "together with partitioned_names"}},
+		"a ConfigMap without name":           {map[string]string{"plugins.yaml": "config_updater: {maps: {a: {}}}"}, []string{"expected name or partitioned_names"}},
+		"too many partitions":                {map[string]string{"plugins.yaml": "config_updater: {maps: {a: {partitioned_names: [" + strings.Repeat("x,", 257) + "]}}}"}, []string{"found 257 names, expected at most 256"}},
+		"two files for one key":              {map[string]string{"plugins.yaml": "config_updater:\n  maps:\n    a/*.yaml: {name: x}\n    b/*.yaml: {name: x, use_full_path_as_key: true}\n"}, []string{"plugins.yaml:4:5", "as a/*.yaml does"}},
+		"clusters and groups":                {map[string]string{"plugins.yaml": "config_updater: {cluster_groups: {g: {}}, maps: {a: {name: x, clusters: {c: ['']}, cluster_groups: [g]}}}"}, []string{"together with cluster_groups"}},
+		"a group that is not there":          {map[string]string{"plugins.yaml": "config_updater: {cluster_groups: {g: {}}, maps: {a: {name: x, cluster_groups: [h]}}}"}, []string{`no cluster group "h", expected one of ["g"]`}},
+		"a board without projects":           {map[string]string{"plugins.yaml": "project_manager: {orgsRepos: {o: {}}}"}, []string{"project_manager.orgsRepos.o.projects"}},
+		"a project without columns":          {map[string]string{"plugins.yaml": "project_manager: {orgsRepos: {o: {projects: {p: {}}}}}"}, []string{"projects.p.columns"}},
+		"an empty column":                    {map[string]string{"plugins.yaml": "project_manager: {orgsRepos: {o: {projects: {p: {columns: [{}]}}}}}"}, []string{"3 problems", "neither id nor name", "[0].org", "[0].labels"}},
+		"two columns with the same labels":   {map[string]string{"plugins.yaml": "project_manager: {orgsRepos: {o: {projects: {p: {columns: [{id: 1, org: o, labels: [a, b]}, {name: x, org: o, labels: [b, a]}]}}}}}"}, []string{"columns[1].labels", "column 0"}},
+		"a check of commits":                 {map[string]string{"plugins.yaml": "invalid_commit_msg: [{repos: [' '], checks: [{name: x}]}]"}, []string{"2 problems", "checks[0].name", "repos[0]"}},
+		"a repository twice elsewhere":       {map[string]string{"plugins.yaml": "welcome: [{repos: [a]}, {repos: [a]}]\ninvalid_commit_msg: [{repos: [a]}, {repos: [a]}]"}, []string{"2 problems", "welcome[1].repos[0]", "invalid_commit_msg[1].repos[0]"}},
+		"bugzilla defaults in two files": {map[string]string{"plugins.yaml": "bugzilla: {default: {a: {}}, orgs: {o: {default: {a: {}}, repos: {r: {}}}}}", "a_pluginconfig.yaml": "bugzilla: {default: {b: {}}, orgs: {o: {default: {b: {}}, repos: {r: {}}}}}"},
+			[]string{"3 problems", "a_pluginconfig.yaml", "bugzilla.default", "bugzilla.orgs.o.default", "bugzilla.orgs.o.repos.r"}},
+		"a rule that is broken in a shard": {map[string]string{"plugins.yaml": "approve: [{repos: [a]}]", "a_pluginconfig.yaml": "\napprove:\n- repos: [b]\n- repos: [a]\n"}, []string{"a_pluginconfig.yaml:4:11: approve[1].repos[0]"}},
 		"a restricted label in two files":  {map[string]string{"plugins.yaml": "label: {restricted_labels: {org: [{label: a}]}}", "a_pluginconfig.yaml": "label: {restricted_labels: {org: [{label: a}]}}"}, []string{"the label a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := pluginconfig.Load(t.Context(), options(t, tc.files))
+			opts := options(t, tc.files)
+			opts.CheckNames = strings.Contains(name, "plugin that was removed") || strings.Contains(name, "no plugin of")
+			_, err := pluginconfig.Load(t.Context(), opts)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -210,6 +238,12 @@ func TestRealPluginConfigurationLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if problems := c.CheckNames(); len(problems) > 0 {
+		t.Errorf("unknown plugins: %v", problems)
+	}
+	for _, w := range c.Warnings() {
+		t.Log(w)
+	}
 	if !c.Enabled("trigger", "kubernetes", "kubernetes") || !c.Enabled("approve", "kubernetes", "kubernetes") {
 		t.Error("kubernetes/kubernetes lost its plugins")
 	}
@@ -217,14 +251,24 @@ func TestRealPluginConfigurationLoads(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add("plugins: {org: [a], org/repo: {plugins: [b]}}")
+	f.Add("bugzilla: {default: {'*': {statuses: [A]}}, orgs: {o: {repos: {r: {branches: {b: {is_open: true}}}}}}}")
+	f.Add("config_updater: {cluster_groups: {g: {clusters: [a], namespaces: [b]}}, maps: {'a/**': {name: x, cluster_groups: [g]}}}")
+	f.Add("require_matching_label: [{org: o, regexp: '^a', missing_label: b, prs: true, grace_period: 1s}]\nproject_manager: {orgsRepos: {o: {projects: {p: {columns: [{id: 1, labels: [a], org: o}]}}}}}")
+	f.Add("plugins: {o: {plugins: [blunderbuss, transfer-issue]}, o/r: {plugins: [rifle]}}\ninvalid_commit_msg: [{repos: [a], checks: [{name: fixupPrefix}]}]")
 	f.Add("blunderbuss: {wait_for_status: {description: '('}}\nlabel: {restricted_labels: {'*': [{label: a}]}}")
 	path := filepath.Join(f.TempDir(), "plugins.yaml")
 	f.Fuzz(func(t *testing.T, content string) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := pluginconfig.Load(t.Context(), pluginconfig.Options{Path: path}); (c == nil) == (err == nil) {
+		c, err := pluginconfig.Load(t.Context(), pluginconfig.Options{Path: path, Strict: true, CheckNames: true})
+		if (c == nil) == (err == nil) {
 			t.Error("neither a configuration nor an error, or both")
+		}
+		if c != nil {
+			c.Scope()
+			c.Bugzilla.OptionsFor("o", "r", "b")
+			c.Label.RestrictedLabelsFor("o", "r")
 		}
 	})
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -30,6 +29,9 @@ type Options struct {
 	SupplementalSuffix string
 	// Strict refuses unknown fields; running components never set it.
 	Strict bool
+	// CheckNames refuses plugins that do not exist; running components never
+	// set it.
+	CheckNames bool
 }
 
 // Bind registers the flags.
@@ -78,16 +80,15 @@ type loader struct {
 	config  *Configuration
 	decoder yamldec.Decoder
 	errs    config.Collector
-	hash    map[string][sha256.Size]byte
+	// warnings are what does no harm.
+	warnings config.Collector
+	hash     map[string][sha256.Size]byte
 }
 
 func (l *loader) load() (*Configuration, error) {
 	c := l.config
-	if data, ok := l.read(l.opts.Path, c, l.opts.Strict); ok {
-		if len(c.Plugins) > 0 && hasLegacyForm(data) {
-			c.index.warnings = append(c.index.warnings, "plugins: the form org: [a, b] is deprecated; use org: {plugins: [a, b]}")
-		}
-	}
+	c.index.main = l.opts.Path
+	l.read(l.opts.Path, c)
 	for _, dir := range l.opts.SupplementalDirs {
 		paths, err := config.FilesWithSuffix(dir, l.opts.SupplementalSuffix)
 		if err != nil {
@@ -96,31 +97,53 @@ func (l *loader) load() (*Configuration, error) {
 		}
 		for _, path := range paths {
 			var shard Configuration
-			if _, ok := l.read(path, &shard, l.opts.Strict); ok {
-				c.mergeShard(&shard, l.errs.InFile(path))
+			if l.read(path, &shard) {
+				c.mergeShard(&shard, path, l.errs.InFile(path))
 			}
 		}
 	}
 	if l.errs.Empty() {
-		c.resolve(l.errs.InFile(l.opts.Path))
+		c.resolve(&rules{report: l.placed(&l.errs), warn: l.placed(&l.warnings)})
+	}
+	if l.errs.Empty() && l.opts.CheckNames {
+		l.errs.Add(c.CheckNames()...)
 	}
 	if err := l.errs.Err(); err != nil {
 		return nil, err
 	}
+	errors.As(l.warnings.Err(), &c.index.warnings)
 	c.index.version = l.version()
 	return c, nil
 }
 
+// placed returns a reporter for fields of the merged configuration.
+func (l *loader) placed(to *config.Collector) reporter {
+	return func(field, format string, args ...any) {
+		file, at := l.config.Place(field)
+		to.InFile(file)(at, format, args...)
+	}
+}
+
 // read decodes a file; ok is false if it was not read cleanly.
-func (l *loader) read(path string, into *Configuration, strict bool) (data []byte, ok bool) {
+func (l *loader) read(path string, into *Configuration) (ok bool) {
 	data, err := config.ReadFile(path)
 	if err != nil {
 		l.errs.Add(config.Problem{File: path, Message: fmt.Sprintf("the plugin configuration cannot be read: %v", err)})
-		return nil, false
+		return false
 	}
 	l.hash[path] = sha256.Sum256(data)
 	l.errs.Source(path, data)
-	return data, l.errs.Decoded(path, l.decoder.Decode(data, into, yamldec.Options{Strict: strict}))
+	l.warnings.Source(path, data)
+	if !l.errs.Decoded(path, l.decoder.Decode(data, into, yamldec.Options{Strict: l.opts.Strict})) {
+		return false
+	}
+	for _, of := range into.Plugins {
+		if of.legacy {
+			l.warnings.InFile(path)("plugins", "the form org: [a, b] is deprecated; use org: {plugins: [a, b]}")
+			break
+		}
+	}
+	return true
 }
 
 func (l *loader) version() string {
@@ -132,92 +155,43 @@ func (l *loader) version() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// hasLegacyForm tells whether plugins of a file is a map of lists.
-func hasLegacyForm(data []byte) bool {
-	var d yamldec.Decoder
-	var file struct {
-		Plugins map[string]json.RawMessage `json:"plugins"`
-	}
-	d.Decode(data, &file, yamldec.Options{})
-	for _, raw := range file.Plugins {
-		return strings.HasPrefix(string(raw), "[")
-	}
-	return false
-}
-
-// Warnings are mistakes that do no harm.
-func (c *Configuration) Warnings() []string { return c.index.warnings }
-
 // resolve sets defaults and checks the rules.
-func (c *Configuration) resolve(report reporter) {
+func (c *Configuration) resolve(r *rules) {
 	if len(c.Plugins) == 0 {
-		c.index.warnings = append(c.index.warnings, "plugins: no plugin is enabled")
+		r.warn("plugins", "no plugin is enabled")
 	}
 	c.defaultExternalPlugins()
-	c.Owners.resolve(report)
-	c.Blunderbuss.resolve(report)
-	c.resolveSmall(report)
-	c.checkPlugins(report)
+	c.Owners.resolve(r)
+	c.resolveSmall(r)
+	c.resolveBlockades(r)
+	c.BranchCleaner.resolve(r)
+	c.Bugzilla.resolve(r)
+	c.resolveCherryPicks(r)
+	c.Blunderbuss.resolve("blunderbuss", r)
+	c.Rifle.resolve("rifle", r)
+	c.checkPlugins(r)
+	c.checkReviewers(r)
+	c.warnOfNames(r)
+	c.ConfigUpdater.resolve(r)
+	c.Size.check(r)
+	c.resolveRequireMatchingLabel(r)
+	c.ProjectManager.check(r)
+	c.resolveTriggers(r)
 	for i := range c.Approve {
 		c.Approve[i].setDefaults()
 	}
-	for i := range c.Triggers {
-		if c.Triggers[i].TrustedOrg != "" {
-			c.index.warnings = append(c.index.warnings, fmt.Sprintf("triggers[%d].trusted_org is deprecated", i))
-		}
-	}
-	checkUniqueRepos("approve", c.Approve, func(a *Approve) []string { return a.Repos }, report)
-	checkUniqueRepos("welcome", c.Welcome, func(w *Welcome) []string { return w.Repos }, report)
+	checkUniqueRepos("approve", c.Approve, func(a *Approve) []string { return a.Repos }, r.report)
+	checkUniqueRepos("welcome", c.Welcome, func(w *Welcome) []string { return w.Repos }, r.report)
+	checkUniqueRepos("lgtm", c.Lgtm, func(l *Lgtm) []string { return l.Repos }, firstCounts(r.warn))
+	c.checkInvalidCommitMsg(r)
+	c.resolveMilestones(r)
 }
 
-// mergeShard adds a supplemental file. It may hold plugins, external_plugins,
-// approve, lgtm, triggers, welcome and label.restricted_labels only.
-func (c *Configuration) mergeShard(shard *Configuration, report reporter) {
-	if extra := shard.unshardable(); len(extra) > 0 {
-		report("", "found %s; a supplemental file may only set plugins, external_plugins, approve, lgtm, triggers, welcome, bugzilla and label.restricted_labels",
-			strings.Join(extra, ", "))
-	}
-	for _, key := range slices.Sorted(maps.Keys(shard.Plugins)) {
-		if _, dup := c.Plugins[key]; dup {
-			report("plugins."+key, "%s is set in another file as well", key)
-			continue
-		}
-		if c.Plugins == nil {
-			c.Plugins = Plugins{}
-		}
-		c.Plugins[key] = shard.Plugins[key]
-	}
-	for _, key := range slices.Sorted(maps.Keys(shard.ExternalPlugins)) {
-		if _, dup := c.ExternalPlugins[key]; dup {
-			report("external_plugins."+key, "%s is set in another file as well", key)
-			continue
-		}
-		if c.ExternalPlugins == nil {
-			c.ExternalPlugins = map[string][]ExternalPlugin{}
-		}
-		c.ExternalPlugins[key] = shard.ExternalPlugins[key]
-	}
-	c.Approve = append(c.Approve, shard.Approve...)
-	c.Lgtm = append(c.Lgtm, shard.Lgtm...)
-	c.Triggers = append(c.Triggers, shard.Triggers...)
-	c.Welcome = append(c.Welcome, shard.Welcome...)
-	for _, key := range slices.Sorted(maps.Keys(shard.Label.RestrictedLabels)) {
-		for _, label := range shard.Label.RestrictedLabels[key] {
-			if slices.ContainsFunc(c.Label.RestrictedLabels[key], func(have RestrictedLabel) bool { return have.Label == label.Label }) {
-				report("label.restricted_labels."+key, "the label %s is set in another file as well", label.Label)
-				continue
-			}
-			if c.Label.RestrictedLabels == nil {
-				c.Label.RestrictedLabels = map[string][]RestrictedLabel{}
-			}
-			c.Label.RestrictedLabels[key] = append(c.Label.RestrictedLabels[key], label)
-		}
-	}
-}
-
-// unshardable returns the fields a supplemental file sets although it must not.
-func (c Configuration) unshardable() []string {
-	c.Plugins, c.ExternalPlugins, c.Approve, c.Lgtm, c.Triggers, c.Welcome = nil, nil, nil, nil, nil, nil
-	c.Label.RestrictedLabels = nil
-	return config.FieldsSet(c, Configuration{})
+// Parse decodes one file as it was written: without defaults, and without the
+// rules. Strict also finds unknown fields.
+func Parse(data []byte, strict bool) (*Configuration, []yamldec.Problem) {
+	var d yamldec.Decoder
+	var c Configuration
+	problems := d.Decode(data, &c, yamldec.Options{Strict: strict})
+	return &c, problems
 }

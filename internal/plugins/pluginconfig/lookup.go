@@ -17,18 +17,22 @@ func forRepo[T any](list []T, repos func(*T) []string, org, repo string) (T, boo
 	return zero, false
 }
 
-// reporter records that a field breaks a rule.
-type reporter func(field, format string, args ...any)
-
-// checkUniqueRepos refuses list sections that name an org or a repository twice.
+// checkUniqueRepos tells of orgs and repositories that two entries of a list
+// section name.
 func checkUniqueRepos[T any](section string, list []T, repos func(*T) []string, report reporter) {
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for i := range list {
-		for _, name := range repos(&list[i]) {
-			if seen[name] {
-				report(section, "%s has two entries, expected one", name)
+		for j, name := range repos(&list[i]) {
+			if first, dup := seen[name]; dup {
+				report(element(element(section, i)+".repos", j), "%s has two entries, expected one; the other is number %d", name, first)
+				continue
 			}
-			seen[name] = true
+			seen[name] = i
 		}
 	}
+}
+
+// firstCounts adds to a warning of two entries which of them is used.
+func firstCounts(warn reporter) reporter {
+	return func(field, format string, args ...any) { warn(field, format+", which is the one that counts", args...) }
 }

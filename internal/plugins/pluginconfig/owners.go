@@ -1,10 +1,6 @@
 package pluginconfig
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "slices"
 
 // Owners configures how OWNERS files are read.
 type Owners struct {
@@ -21,7 +17,10 @@ type Owners struct {
 
 // OwnersFilenames are names of the files.
 type OwnersFilenames struct {
-	Owners        string `json:"owners,omitempty"`
+	// Owners replaces OWNERS. Default: OWNERS, where there is no entry.
+	Owners string `json:"owners,omitempty"`
+	// OwnersAliases replaces OWNERS_ALIASES. Default: OWNERS_ALIASES, where
+	// there is no entry.
 	OwnersAliases string `json:"owners_aliases,omitempty"`
 }
 
@@ -52,13 +51,13 @@ func listed(list []string, org, repo string) bool {
 	return slices.Contains(list, org) || slices.Contains(list, org+"/"+repo)
 }
 
-func (o *Owners) resolve(report reporter) {
+func (o *Owners) resolve(r *rules) {
 	if o.LabelsDenyList == nil {
 		o.LabelsDenyList = []string{"approved", "lgtm"}
 	}
-	for _, key := range slices.Sorted(maps.Keys(o.Filenames)) {
+	for _, key := range sortedKeys(o.Filenames) {
 		if names := o.Filenames[key]; names.Owners == "" || names.OwnersAliases == "" {
-			report(fmt.Sprintf("owners.filenames.%s", key), "found only one name, expected owners and owners_aliases")
+			r.report("owners.filenames."+key, "found only one name, expected owners and owners_aliases")
 		}
 	}
 }

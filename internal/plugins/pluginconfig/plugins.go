@@ -2,9 +2,7 @@ package pluginconfig
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -19,6 +17,9 @@ type OrgPlugins struct {
 	ExcludedRepos []string `json:"excluded_repos,omitempty"`
 	// Plugins are names of plugins.
 	Plugins []string `json:"plugins,omitempty"`
+
+	// legacy tells that the older form was used.
+	legacy bool
 }
 
 // UnmarshalJSON also reads the older form, in which every value of the map is
@@ -28,7 +29,7 @@ func (p *Plugins) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &legacy); err == nil {
 		*p = make(Plugins, len(legacy))
 		for key, names := range legacy {
-			(*p)[key] = OrgPlugins{Plugins: names}
+			(*p)[key] = OrgPlugins{Plugins: names, legacy: true}
 		}
 		return nil
 	}
@@ -36,7 +37,7 @@ func (p *Plugins) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &current); err != nil {
 		var values map[string]json.RawMessage
 		if json.Unmarshal(b, &values) == nil {
-			for _, key := range slices.Sorted(maps.Keys(values)) {
+			for _, key := range sortedKeys(values) {
 				if raw := values[key]; len(raw) > 0 && raw[0] == '[' {
 					return fmt.Errorf("%s: found a list of plugins among maps, expected {plugins: [...]} everywhere", key)
 				}
@@ -88,7 +89,7 @@ func (c *Configuration) Enabled(plugin, org, repo string) bool {
 // that lists a plugin of its own is no exception.
 func (c *Configuration) EnabledFor(plugin string) (orgs, repos []string, excluded map[string][]string) {
 	excluded = map[string][]string{}
-	for _, key := range slices.Sorted(maps.Keys(c.Plugins)) {
+	for _, key := range sortedKeys(c.Plugins) {
 		of := c.Plugins[key]
 		if !slices.Contains(of.Plugins, plugin) {
 			continue
@@ -130,21 +131,24 @@ func (c *Configuration) defaultExternalPlugins() {
 }
 
 // checkPlugins refuses plugins that a repository would use twice.
-func (c *Configuration) checkPlugins(report reporter) {
-	for _, key := range slices.Sorted(maps.Keys(c.Plugins)) {
+func (c *Configuration) checkPlugins(r *rules) {
+	for _, key := range sortedKeys(c.Plugins) {
+		if len(c.Plugins[key].Plugins) == 0 {
+			r.warn("plugins."+key, "no plugin is enabled here")
+		}
 		org, repo, isRepo := strings.Cut(key, "/")
 		ofOrg := c.Plugins[org]
 		if !isRepo || slices.Contains(ofOrg.ExcludedRepos, repo) {
 			continue
 		}
 		if both := overlap(ofOrg.Plugins, c.Plugins[key].Plugins); len(both) > 0 {
-			report("plugins."+key, "found %q, which the org %s uses already", both, org)
+			r.report("plugins."+key, "found %q, which the org %s uses already", both, org)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.ExternalPlugins)) {
+	for _, key := range sortedKeys(c.ExternalPlugins) {
 		for i, p := range c.ExternalPlugins[key] {
 			if p.Name == "" {
-				report(fmt.Sprintf("external_plugins.%s[%d].name", key, i), "missing, expected a name")
+				r.report(fmt.Sprintf("external_plugins.%s[%d].name", key, i), "missing, expected a name")
 			}
 		}
 		org, _, isRepo := strings.Cut(key, "/")
@@ -152,7 +156,7 @@ func (c *Configuration) checkPlugins(report reporter) {
 			continue
 		}
 		if both := overlap(names(c.ExternalPlugins[org]), names(c.ExternalPlugins[key])); len(both) > 0 {
-			report("external_plugins."+key, "found %q, which the org %s uses already", both, org)
+			r.report("external_plugins."+key, "found %q, which the org %s uses already", both, org)
 		}
 	}
 }
@@ -173,18 +177,4 @@ func overlap(a, b []string) []string {
 		}
 	}
 	return out
-}
-
-// CheckNames tells which of the plugins that are used are not among the known
-// ones. Only checkconfig asks.
-func (c *Configuration) CheckNames(known []string) error {
-	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(c.Plugins)) {
-		for _, name := range c.Plugins[key].Plugins {
-			if !slices.Contains(known, name) {
-				errs = append(errs, fmt.Errorf("plugins.%s: there is no plugin %q", key, name))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
