@@ -196,6 +196,7 @@ func sidecarContainer(config *v1.DecorationConfig, resources *corev1.ResourceReq
 		GCSOptions:       upload,
 		Entries:          entries,
 		IgnoreInterrupts: isTrue(config.UploadIgnoresInterrupts),
+		LogChunkInterval: config.LogChunkInterval.Get(),
 		CensoringOptions: censoring,
 	})
 	if err != nil {

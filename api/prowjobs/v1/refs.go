@@ -39,6 +39,9 @@ type Refs struct {
 	BloblessFetch *bool `json:"blobless_fetch,omitempty"`
 	// SparseCheckoutFiles restricts the work tree to these patterns.
 	SparseCheckoutFiles []string `json:"sparse_checkout_files,omitempty"`
+	// SparseCheckout restricts the work tree to these directories, in git's cone
+	// mode. It excludes SparseCheckoutFiles.
+	SparseCheckout []string `json:"sparse_checkout,omitempty"`
 }
 
 // Pull is one proposed change.
