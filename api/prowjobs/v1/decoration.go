@@ -155,7 +155,6 @@ type GCSConfiguration struct {
 	// PathPrefix is inserted before the path of the job.
 	PathPrefix string `json:"path_prefix,omitempty"`
 	// PathStrategy is legacy, single or explicit.
-	// +kubebuilder:validation:Enum=legacy;explicit;single
 	PathStrategy string `json:"path_strategy,omitempty"`
 	// DefaultOrg and DefaultRepo are needed for legacy and single.
 	DefaultOrg  string `json:"default_org,omitempty"`

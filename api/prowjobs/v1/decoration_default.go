@@ -121,7 +121,8 @@ func (s *SchedulingOptions) applyDefault(def *SchedulingOptions) *SchedulingOpti
 }
 
 // ApplyDefault returns a copy of g in which each empty field is taken from def.
-// Media types are united; for an extension that both name, the default wins.
+// Media types are united; for an extension that both name, the default wins. An
+// empty list of types to compress is set, and keeps the default away.
 func (g *GCSConfiguration) ApplyDefault(def *GCSConfiguration) *GCSConfiguration {
 	if g == nil || def == nil {
 		return cmp.Or(g, def).DeepCopy()
@@ -139,7 +140,9 @@ func (g *GCSConfiguration) ApplyDefault(def *GCSConfiguration) *GCSConfiguration
 	}
 	g.JobURLPrefix = cmp.Or(g.JobURLPrefix, def.JobURLPrefix)
 	g.LocalOutputDir = cmp.Or(g.LocalOutputDir, def.LocalOutputDir)
-	g.CompressFileTypes = orList(g.CompressFileTypes, def.CompressFileTypes)
+	if g.CompressFileTypes == nil {
+		g.CompressFileTypes = def.CompressFileTypes
+	}
 	return g
 }
 

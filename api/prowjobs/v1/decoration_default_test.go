@@ -77,6 +77,11 @@ func TestApplyDefaultRules(t *testing.T) {
 			def:  &DecorationConfig{SSHKeySecrets: []string{"a"}, CensoringOptions: &CensoringOptions{IncludeDirectories: []string{"x"}, ExcludeDirectories: []string{"y"}}},
 			want: &DecorationConfig{SSHKeySecrets: []string{"a"}, CensoringOptions: &CensoringOptions{IncludeDirectories: []string{}, ExcludeDirectories: []string{"y"}}},
 		},
+		"an empty list of types to compress keeps the default away": {
+			own:  &DecorationConfig{GCSConfiguration: &GCSConfiguration{CompressFileTypes: []string{}}},
+			def:  &DecorationConfig{GCSConfiguration: &GCSConfiguration{CompressFileTypes: []string{"txt"}}},
+			want: &DecorationConfig{GCSConfiguration: &GCSConfiguration{CompressFileTypes: []string{}}},
+		},
 		"a token secret is replaced as a whole": {
 			own:  &DecorationConfig{OauthTokenSecret: &OauthTokenSecret{Name: "mine"}},
 			def:  &DecorationConfig{OauthTokenSecret: &OauthTokenSecret{Name: "theirs", Key: "key"}},

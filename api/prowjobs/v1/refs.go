@@ -62,6 +62,14 @@ type Pull struct {
 	AuthorLink string `json:"author_link,omitempty"`
 }
 
+// Validate tells why clonerefs could not restrict the work tree as r says.
+func (r Refs) Validate() error {
+	if err := validateSparse(r.SparseCheckoutFiles, r.SparseCheckout); err != nil {
+		return fmt.Errorf("%s: %w", r.OrgRepoString(), err)
+	}
+	return nil
+}
+
 // String is the form of PULL_REFS: base[:sha]{,number:sha[:ref]}.
 func (r Refs) String() string {
 	var b strings.Builder
