@@ -20,6 +20,8 @@ import (
 	"prow/internal/deck"
 	"prow/internal/forge/local"
 	"prow/internal/hook"
+	"prow/internal/mkpj"
+	"prow/internal/mkpod"
 	"prow/internal/plugins/all"
 	"prow/internal/report/crier"
 	"prow/internal/service"
@@ -36,6 +38,8 @@ func components() []*cobra.Command {
 		horologium.Command(),
 		local.Command(),
 		manager.Command(),
+		mkpj.Command(),
+		mkpod.Command(),
 		sinker.Command(),
 		tide.Command(),
 	}

@@ -110,10 +110,11 @@ func appendEnv(c *corev1.Container, env map[string]string) {
 	c.Env = append(c.Env, envVars(env)...)
 }
 
+// envVars are variables with exactly these values, in the order of their names.
 func envVars(env map[string]string) []corev1.EnvVar {
 	vars := make([]corev1.EnvVar, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		vars = append(vars, corev1.EnvVar{Name: name, Value: env[name]})
+		vars = append(vars, corev1.EnvVar{Name: name, Value: literal(env[name])})
 	}
 	return vars
 }

@@ -123,6 +123,13 @@ var cases = map[string]struct {
 		}
 		pj.Spec.PodSpec.Containers[0].WorkingDir = "/overwritten"
 	})},
+	"decorated-mirrors-sparse-chunks": {pj: change(decorated(), func(pj *v1.ProwJob, d *v1.DecorationConfig) {
+		d.SparseCheckout, pj.Spec.Refs.SparseCheckout = []string{"cmd"}, []string{"cmd"}
+		d.GitMirrorVolume, d.LogChunkInterval = &v1.GitMirrorVolume{HostPath: "/var/lib/git-mirrors"}, &v1.Duration{Duration: time.Minute}
+	})},
+	"decorated-mirror-claim": {pj: change(decorated(), func(_ *v1.ProwJob, d *v1.DecorationConfig) {
+		d.GitMirrorVolume = &v1.GitMirrorVolume{ClaimName: "mirrors"}
+	})},
 	"decorated-skip-cloning":   {pj: change(decorated(), func(_ *v1.ProwJob, d *v1.DecorationConfig) { d.SkipCloning = ptr(true) })},
 	"decorated-two-containers": {pj: twoContainers()},
 	"decorated-memory": {pj: change(twoContainers(), func(pj *v1.ProwJob, d *v1.DecorationConfig) {

@@ -16,6 +16,7 @@ const (
 	oauthDir      = "/secrets/oauth"
 	githubAppDir  = "/secrets/github-app"
 	cookieFileDir = "/secrets/cookiefile"
+	mirrorDir     = "/git-mirrors"
 
 	secretFileMode int32 = 0o400
 )
@@ -77,7 +78,27 @@ func newClone(config *v1.DecorationConfig, spec v1.ProwJobSpec) (*clone, error) 
 		c.addSecret(cookieFileVolume, cookieFileDir, secretWithMode(secret))
 		c.options.CookiePath = path.Join(cookieFileDir, key)
 	}
+	if source := mirrorSource(config.GitMirrorVolume); source != nil {
+		c.mounts = append(c.mounts, corev1.VolumeMount{Name: mirrorVolume, MountPath: mirrorDir, ReadOnly: true})
+		c.volumes = append(c.volumes, corev1.Volume{Name: mirrorVolume, VolumeSource: *source})
+		c.options.MirrorDir = mirrorDir
+	}
 	return c, nil
+}
+
+// mirrorSource is nil where no mirrors are configured. A directory that a node
+// lacks is made, empty: the job then clones without mirrors instead of hanging.
+func mirrorSource(volume *v1.GitMirrorVolume) *corev1.VolumeSource {
+	switch {
+	case volume == nil:
+		return nil
+	case volume.HostPath != "":
+		create := corev1.HostPathDirectoryOrCreate
+		return &corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: volume.HostPath, Type: &create}}
+	case volume.ClaimName != "":
+		return &corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: volume.ClaimName, ReadOnly: true}}
+	}
+	return nil
 }
 
 func (c *clone) addSecret(volume, dir string, source *corev1.SecretVolumeSource) {

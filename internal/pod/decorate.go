@@ -78,7 +78,7 @@ func (b *builder) decorate(spec *corev1.PodSpec, pj *v1.ProwJob, env map[string]
 		if len(spec.Containers) == 1 {
 			prefix = ""
 		}
-		entry, err := wrap(container, prefix, config)
+		entry, err := wrap(container, prefix, config, env)
 		if err != nil {
 			return err
 		}
@@ -143,8 +143,8 @@ func placeEntrypointContainer(image string, resources *corev1.ResourceRequiremen
 }
 
 // wrap puts entrypoint before the command of a test container. The prefix tells
-// the files of several containers apart.
-func wrap(container *corev1.Container, prefix string, config *v1.DecorationConfig) (wrapper.Options, error) {
+// the files of several containers apart; env are the variables of the job.
+func wrap(container *corev1.Container, prefix string, config *v1.DecorationConfig, env map[string]string) (wrapper.Options, error) {
 	files := wrapper.Options{
 		Args:          append(append([]string{}, container.Command...), container.Args...),
 		ContainerName: container.Name,
@@ -167,6 +167,9 @@ func wrap(container *corev1.Container, prefix string, config *v1.DecorationConfi
 	})
 	if err != nil {
 		return files, err
+	}
+	if encoded, err = expandedInJSON(encoded, container.Env, env); err != nil {
+		return files, fmt.Errorf("container %s: expanding its variables: %w", container.Name, err)
 	}
 	container.Command = []string{entrypointPath}
 	container.Args = nil
@@ -196,6 +199,7 @@ func sidecarContainer(config *v1.DecorationConfig, resources *corev1.ResourceReq
 		GCSOptions:       upload,
 		Entries:          entries,
 		IgnoreInterrupts: isTrue(config.UploadIgnoresInterrupts),
+		LogChunkInterval: config.LogChunkInterval.Get(),
 		CensoringOptions: censoring,
 	})
 	if err != nil {
@@ -203,10 +207,12 @@ func sidecarContainer(config *v1.DecorationConfig, resources *corev1.ResourceReq
 	}
 	mounts := append([]corev1.VolumeMount{logsMount}, store.credentialMounts...)
 	mounts = append(mounts, secrets...)
+	// The commands of the tests stand here for information, with their references.
+	encoded = withoutReferenceTo(downward.JobSpecEnv, encoded)
 	return corev1.Container{
 		Name:                     SidecarContainer,
 		Image:                    config.UtilityImages.Sidecar,
-		Env:                      envVars(map[string]string{downward.JobSpecEnv: jobSpec, options.SidecarEnv: encoded}),
+		Env:                      append(envVars(map[string]string{downward.JobSpecEnv: jobSpec}), corev1.EnvVar{Name: options.SidecarEnv, Value: encoded}),
 		VolumeMounts:             append(mounts, store.directoryMounts...),
 		Resources:                requirements(resources),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,

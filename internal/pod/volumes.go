@@ -39,6 +39,7 @@ const (
 	storageVolume        = "storage"
 	cloneTmpVolume       = "clonerefs-tmp"
 	cookieFileVolume     = "cookiefile"
+	mirrorVolume         = "git-mirrors"
 	sshKeysPrefix        = "ssh-keys-"
 )
 
@@ -184,6 +185,9 @@ func ReservedVolumes(config *v1.DecorationConfig) []string {
 	}
 	if config.GCSConfiguration != nil && strings.HasPrefix(config.GCSConfiguration.Bucket, "file://") {
 		names = append(names, storageVolume)
+	}
+	if mirrorSource(config.GitMirrorVolume) != nil {
+		names = append(names, mirrorVolume)
 	}
 	for _, secret := range config.SSHKeySecrets {
 		names = append(names, secretVolumeName(sshKeysPrefix, secret))

@@ -100,6 +100,9 @@ func completePrimaryRefs(refs v1.Refs, b *config.JobBase) *v1.Refs {
 	if d := b.DecorationConfig; d != nil && len(d.SparseCheckoutFiles) > 0 {
 		out.SparseCheckoutFiles = slices.Clone(d.SparseCheckoutFiles)
 	}
+	if d := b.DecorationConfig; d != nil && len(d.SparseCheckout) > 0 {
+		out.SparseCheckout = slices.Clone(d.SparseCheckout)
+	}
 	return out
 }
 

@@ -103,7 +103,9 @@ func (s *Syncer) trigger(ctx context.Context, cfg *config.Config, p *pool, prs [
 }
 
 func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Presubmit, refs prowv1.Refs) error {
-	labels := map[string]string{prowv1.CreatedByTideLabel: "true"}
+	labels := map[string]string{}
+	maps.Copy(labels, job.Labels)
+	labels[prowv1.CreatedByTideLabel] = "true"
 	options := []prowjob.Option{
 		prowjob.RequireScheduling(cfg.Scheduler.Enabled), prowjob.InNamespace(cfg.ProwJobNamespace), prowjob.WithClock(s.Now),
 	}
@@ -131,14 +133,11 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 		case !apierrors.IsNotFound(err):
 			return err
 		}
-		var pj *prowv1.ProwJob
-		if len(refs.Pulls) == 1 {
-			pj = prowjob.NewPresubmit(job, refs, prowjob.Event{Labels: labels}, append(options, prowjob.WithName(name))...)
-		} else {
-			maps.Copy(labels, job.Labels)
-			labels[prowv1.CreatedByTideLabel] = "true"
-			pj = prowjob.New(prowjob.BatchSpec(job, refs), labels, job.Annotations, append(options, prowjob.WithName(name))...)
+		spec := prowjob.PresubmitSpec(job, refs)
+		if len(refs.Pulls) > 1 {
+			spec = prowjob.BatchSpec(job, refs)
 		}
+		pj := prowjob.New(spec, labels, job.Annotations, append(options, prowjob.WithName(name))...)
 		// Where it exists already the cache does not show it yet.
 		if err := s.Jobs.Create(ctx, pj); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err

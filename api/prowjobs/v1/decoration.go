@@ -33,6 +33,13 @@ type DecorationConfig struct {
 	BloblessFetch *bool `json:"blobless_fetch,omitempty"`
 	// SparseCheckoutFiles go to the primary ref only.
 	SparseCheckoutFiles []string `json:"sparse_checkout_files,omitempty"`
+	// SparseCheckout lists directories to which the work tree of the primary ref
+	// is restricted, in git's cone mode: the named directories with everything
+	// below, and the files beside them on the way up. Extra refs have their own
+	// list. It excludes SparseCheckoutFiles.
+	SparseCheckout []string `json:"sparse_checkout,omitempty"`
+	// GitMirrorVolume holds bare mirrors from which clones borrow objects.
+	GitMirrorVolume *GitMirrorVolume `json:"git_mirror_volume,omitempty"`
 	// SkipCloning leaves out clonerefs.
 	SkipCloning *bool `json:"skip_cloning,omitempty"`
 	// CookieFileSecret is "secret" or "secret/key".
@@ -50,6 +57,10 @@ type DecorationConfig struct {
 	CensoringOptions *CensoringOptions `json:"censoring_options,omitempty"`
 	// UploadIgnoresInterrupts keeps sidecar from uploading early on a signal.
 	UploadIgnoresInterrupts *bool `json:"upload_ignores_interrupts,omitempty"`
+	// LogChunkInterval is how often sidecar stores what the log has grown by, so
+	// that a pod that is killed keeps its log. Unset or 0: the log is stored at
+	// the end only. At least 1s otherwise.
+	LogChunkInterval *Duration `json:"log_chunk_interval,omitempty"`
 	// SetLimitEqualsMemoryRequest sets the memory limit to the memory request.
 	SetLimitEqualsMemoryRequest *bool `json:"set_limit_equals_memory_request,omitempty"`
 	// DefaultMemoryRequest is for test containers without a memory request.
@@ -81,6 +92,17 @@ type Resources struct {
 	InitUpload      *corev1.ResourceRequirements `json:"initupload,omitempty"`
 	PlaceEntrypoint *corev1.ResourceRequirements `json:"place_entrypoint,omitempty"`
 	Sidecar         *corev1.ResourceRequirements `json:"sidecar,omitempty"`
+}
+
+// GitMirrorVolume is a read-only volume of bare git mirrors, each at
+// <host>/<org>/<repo>.git below its root. Clones take from there the objects it
+// has and fetch the rest, so a mirror that is old or missing costs time only.
+// At most one field is set; an empty object keeps a default away.
+type GitMirrorVolume struct {
+	// HostPath is an absolute directory of the node.
+	HostPath string `json:"host_path,omitempty"`
+	// ClaimName is a PersistentVolumeClaim in the namespace of the pod.
+	ClaimName string `json:"claim_name,omitempty"`
 }
 
 // SchedulingOptions apply only where the pod has none.
@@ -133,7 +155,6 @@ type GCSConfiguration struct {
 	// PathPrefix is inserted before the path of the job.
 	PathPrefix string `json:"path_prefix,omitempty"`
 	// PathStrategy is legacy, single or explicit.
-	// +kubebuilder:validation:Enum=legacy;explicit;single
 	PathStrategy string `json:"path_strategy,omitempty"`
 	// DefaultOrg and DefaultRepo are needed for legacy and single.
 	DefaultOrg  string `json:"default_org,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ApplyDefault returns a copy of d in which each unset field is taken from def.
@@ -34,7 +35,11 @@ func (d *DecorationConfig) ApplyDefault(def *DecorationConfig) *DecorationConfig
 	d.SSHKeySecrets = orList(d.SSHKeySecrets, def.SSHKeySecrets)
 	d.SSHHostFingerprints = orList(d.SSHHostFingerprints, def.SSHHostFingerprints)
 	d.BloblessFetch = cmp.Or(d.BloblessFetch, def.BloblessFetch)
-	d.SparseCheckoutFiles = orList(d.SparseCheckoutFiles, def.SparseCheckoutFiles)
+	if len(d.SparseCheckoutFiles) == 0 && len(d.SparseCheckout) == 0 {
+		// The two exclude each other, so whoever chooses one is not given the other.
+		d.SparseCheckoutFiles, d.SparseCheckout = def.SparseCheckoutFiles, def.SparseCheckout
+	}
+	d.GitMirrorVolume = cmp.Or(d.GitMirrorVolume, def.GitMirrorVolume)
 	d.SkipCloning = cmp.Or(d.SkipCloning, def.SkipCloning)
 	d.CookieFileSecret = cmp.Or(d.CookieFileSecret, def.CookieFileSecret)
 	d.OauthTokenSecret = cmp.Or(d.OauthTokenSecret, def.OauthTokenSecret)
@@ -44,6 +49,7 @@ func (d *DecorationConfig) ApplyDefault(def *DecorationConfig) *DecorationConfig
 	d.CensorSecrets = cmp.Or(d.CensorSecrets, def.CensorSecrets)
 	d.CensoringOptions = d.CensoringOptions.applyDefault(def.CensoringOptions)
 	d.UploadIgnoresInterrupts = cmp.Or(d.UploadIgnoresInterrupts, def.UploadIgnoresInterrupts)
+	d.LogChunkInterval = cmp.Or(d.LogChunkInterval, def.LogChunkInterval)
 	d.SetLimitEqualsMemoryRequest = cmp.Or(d.SetLimitEqualsMemoryRequest, def.SetLimitEqualsMemoryRequest)
 	d.DefaultMemoryRequest = cmp.Or(d.DefaultMemoryRequest, def.DefaultMemoryRequest)
 	d.SchedulingOptions = d.SchedulingOptions.applyDefault(def.SchedulingOptions)
@@ -115,7 +121,8 @@ func (s *SchedulingOptions) applyDefault(def *SchedulingOptions) *SchedulingOpti
 }
 
 // ApplyDefault returns a copy of g in which each empty field is taken from def.
-// Media types are united; for an extension that both name, the default wins.
+// Media types are united; for an extension that both name, the default wins. An
+// empty list of types to compress is set, and keeps the default away.
 func (g *GCSConfiguration) ApplyDefault(def *GCSConfiguration) *GCSConfiguration {
 	if g == nil || def == nil {
 		return cmp.Or(g, def).DeepCopy()
@@ -133,7 +140,9 @@ func (g *GCSConfiguration) ApplyDefault(def *GCSConfiguration) *GCSConfiguration
 	}
 	g.JobURLPrefix = cmp.Or(g.JobURLPrefix, def.JobURLPrefix)
 	g.LocalOutputDir = cmp.Or(g.LocalOutputDir, def.LocalOutputDir)
-	g.CompressFileTypes = orList(g.CompressFileTypes, def.CompressFileTypes)
+	if g.CompressFileTypes == nil {
+		g.CompressFileTypes = def.CompressFileTypes
+	}
 	return g
 }
 
@@ -155,6 +164,48 @@ func (d *DecorationConfig) Validate() error {
 	}
 	if d.OauthTokenSecret != nil && len(d.SSHKeySecrets) > 0 {
 		return errors.New("oauth_token_secret and ssh_key_secrets exclude each other")
+	}
+	if err := validateSparse(d.SparseCheckoutFiles, d.SparseCheckout); err != nil {
+		return err
+	}
+	if err := d.GitMirrorVolume.validate(); err != nil {
+		return fmt.Errorf("git_mirror_volume: %w", err)
+	}
+	if every := d.LogChunkInterval.Get(); every != 0 && every < MinLogChunkInterval {
+		return fmt.Errorf("log_chunk_interval is %s, must be 0 or at least %s", every, MinLogChunkInterval)
+	}
+	return nil
+}
+
+// MinLogChunkInterval is the shortest log_chunk_interval: each chunk is a write to storage.
+const MinLogChunkInterval = time.Second
+
+// validateSparse refuses two ways at once, and what cone mode cannot take: it
+// knows directories below the root of the repository, and no patterns.
+func validateSparse(files, dirs []string) error {
+	if len(files) > 0 && len(dirs) > 0 {
+		return errors.New("sparse_checkout and sparse_checkout_files exclude each other")
+	}
+	for _, dir := range dirs {
+		clean := strings.Trim(dir, "/")
+		switch {
+		case clean == "" || slices.Contains(strings.Split(clean, "/"), ".."):
+			return fmt.Errorf("sparse_checkout: %q is not a directory of the repository", dir)
+		case strings.HasPrefix(dir, "-") || strings.ContainsAny(dir, "*?[]\\\n\x00") || strings.HasPrefix(dir, "!"):
+			return fmt.Errorf("sparse_checkout: %q is a pattern; only directories can be named (sparse_checkout_files takes patterns)", dir)
+		}
+	}
+	return nil
+}
+
+func (g *GitMirrorVolume) validate() error {
+	switch {
+	case g == nil:
+		return nil
+	case g.HostPath != "" && g.ClaimName != "":
+		return errors.New("host_path and claim_name exclude each other")
+	case g.HostPath != "" && (!strings.HasPrefix(g.HostPath, "/") || slices.Contains(strings.Split(g.HostPath, "/"), "..")):
+		return fmt.Errorf("host_path %q must be absolute and without \"..\"", g.HostPath)
 	}
 	return nil
 }

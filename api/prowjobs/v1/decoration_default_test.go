@@ -23,7 +23,8 @@ func fullDecoration(mark string, n int64) *DecorationConfig {
 		Resources:            &Resources{CloneRefs: limits, InitUpload: limits, PlaceEntrypoint: limits, Sidecar: limits},
 		GCSConfiguration:     &GCSConfiguration{Bucket: mark, PathPrefix: mark, PathStrategy: mark, DefaultOrg: mark, DefaultRepo: mark, MediaTypes: map[string]string{mark: "text/plain"}, JobURLPrefix: mark, LocalOutputDir: mark, CompressFileTypes: []string{mark}},
 		GCSCredentialsSecret: &mark, S3CredentialsSecret: &mark, DefaultServiceAccountName: &mark,
-		SSHKeySecrets: []string{mark}, SSHHostFingerprints: []string{mark}, BloblessFetch: &yes, SparseCheckoutFiles: []string{mark},
+		SSHKeySecrets: []string{mark}, SSHHostFingerprints: []string{mark}, BloblessFetch: &yes, SparseCheckoutFiles: []string{mark}, SparseCheckout: []string{mark},
+		GitMirrorVolume: &GitMirrorVolume{HostPath: mark, ClaimName: mark}, LogChunkInterval: &Duration{time.Minute},
 		SkipCloning: &yes, CookieFileSecret: &mark, OauthTokenSecret: &OauthTokenSecret{Name: mark, Key: mark},
 		GitHubAPIEndpoints: []string{mark}, GitHubAppID: mark, GitHubAppPrivateKeySecret: &GitHubAppPrivateKeySecret{Name: mark, Key: mark},
 		CensorSecrets: &yes, CensoringOptions: &CensoringOptions{CensoringConcurrency: &n, CensoringBufferSize: &size, IncludeDirectories: []string{mark}, ExcludeDirectories: []string{mark}, MinimumSecretLength: &length},
@@ -76,10 +77,25 @@ func TestApplyDefaultRules(t *testing.T) {
 			def:  &DecorationConfig{SSHKeySecrets: []string{"a"}, CensoringOptions: &CensoringOptions{IncludeDirectories: []string{"x"}, ExcludeDirectories: []string{"y"}}},
 			want: &DecorationConfig{SSHKeySecrets: []string{"a"}, CensoringOptions: &CensoringOptions{IncludeDirectories: []string{}, ExcludeDirectories: []string{"y"}}},
 		},
+		"an empty list of types to compress keeps the default away": {
+			own:  &DecorationConfig{GCSConfiguration: &GCSConfiguration{CompressFileTypes: []string{}}},
+			def:  &DecorationConfig{GCSConfiguration: &GCSConfiguration{CompressFileTypes: []string{"txt"}}},
+			want: &DecorationConfig{GCSConfiguration: &GCSConfiguration{CompressFileTypes: []string{}}},
+		},
 		"a token secret is replaced as a whole": {
 			own:  &DecorationConfig{OauthTokenSecret: &OauthTokenSecret{Name: "mine"}},
 			def:  &DecorationConfig{OauthTokenSecret: &OauthTokenSecret{Name: "theirs", Key: "key"}},
 			want: &DecorationConfig{OauthTokenSecret: &OauthTokenSecret{Name: "mine"}},
+		},
+		"who restricts the work tree one way is not given the other": {
+			own:  &DecorationConfig{SparseCheckout: []string{"cmd"}},
+			def:  &DecorationConfig{SparseCheckoutFiles: []string{"/Makefile"}},
+			want: &DecorationConfig{SparseCheckout: []string{"cmd"}},
+		},
+		"an empty mirror volume keeps the default away": {
+			own:  &DecorationConfig{GitMirrorVolume: &GitMirrorVolume{}},
+			def:  &DecorationConfig{GitMirrorVolume: &GitMirrorVolume{HostPath: "/mirrors"}},
+			want: &DecorationConfig{GitMirrorVolume: &GitMirrorVolume{}},
 		},
 		"the default's media type wins": {
 			own:  &DecorationConfig{GCSConfiguration: &GCSConfiguration{MediaTypes: map[string]string{"log": "a/own", "x": "a/x"}}},
@@ -136,7 +152,21 @@ func TestDecorationValidate(t *testing.T) {
 		}, ""},
 		"token and keys": {func(d *DecorationConfig) {
 			d.OauthTokenSecret, d.SSHKeySecrets = &OauthTokenSecret{}, []string{"k"}
-		}, "exclude each other"},
+		}, "oauth_token_secret and ssh_key_secrets exclude each other"},
+		"directories and patterns": {func(d *DecorationConfig) {
+			d.SparseCheckout, d.SparseCheckoutFiles = []string{"cmd"}, []string{"/Makefile"}
+		}, "sparse_checkout and sparse_checkout_files exclude each other"},
+		"directories are sparse":           {func(d *DecorationConfig) { d.SparseCheckout = []string{"cmd/prow/", "docs"} }, ""},
+		"a pattern is no directory":        {func(d *DecorationConfig) { d.SparseCheckout = []string{"*.go"} }, `sparse_checkout: "*.go" is a pattern`},
+		"a flag is no directory":           {func(d *DecorationConfig) { d.SparseCheckout = []string{"--stdin"} }, `sparse_checkout: "--stdin"`},
+		"a directory of another tree":      {func(d *DecorationConfig) { d.SparseCheckout = []string{"a/../../b"} }, "not a directory of the repository"},
+		"the root is no directory to name": {func(d *DecorationConfig) { d.SparseCheckout = []string{"/"} }, "not a directory of the repository"},
+		"mirrors in a directory":           {func(d *DecorationConfig) { d.GitMirrorVolume = &GitMirrorVolume{HostPath: "/mirrors"} }, ""},
+		"mirrors at two places":            {func(d *DecorationConfig) { d.GitMirrorVolume = &GitMirrorVolume{"/mirrors", "claim"} }, "git_mirror_volume: host_path and claim_name"},
+		"mirrors at a relative place":      {func(d *DecorationConfig) { d.GitMirrorVolume = &GitMirrorVolume{HostPath: "mirrors"} }, "must be absolute"},
+		"log chunks every minute":          {func(d *DecorationConfig) { d.LogChunkInterval = &Duration{time.Minute} }, ""},
+		"no log chunks":                    {func(d *DecorationConfig) { d.LogChunkInterval = &Duration{} }, ""},
+		"log chunks too often":             {func(d *DecorationConfig) { d.LogChunkInterval = &Duration{time.Millisecond} }, "log_chunk_interval is 1ms"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			d := valid()

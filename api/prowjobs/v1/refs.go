@@ -39,6 +39,9 @@ type Refs struct {
 	BloblessFetch *bool `json:"blobless_fetch,omitempty"`
 	// SparseCheckoutFiles restricts the work tree to these patterns.
 	SparseCheckoutFiles []string `json:"sparse_checkout_files,omitempty"`
+	// SparseCheckout restricts the work tree to these directories, in git's cone
+	// mode. It excludes SparseCheckoutFiles.
+	SparseCheckout []string `json:"sparse_checkout,omitempty"`
 }
 
 // Pull is one proposed change.
@@ -57,6 +60,14 @@ type Pull struct {
 	Link       string `json:"link,omitempty"`
 	CommitLink string `json:"commit_link,omitempty"`
 	AuthorLink string `json:"author_link,omitempty"`
+}
+
+// Validate tells why clonerefs could not restrict the work tree as r says.
+func (r Refs) Validate() error {
+	if err := validateSparse(r.SparseCheckoutFiles, r.SparseCheckout); err != nil {
+		return fmt.Errorf("%s: %w", r.OrgRepoString(), err)
+	}
+	return nil
 }
 
 // String is the form of PULL_REFS: base[:sha]{,number:sha[:ref]}.

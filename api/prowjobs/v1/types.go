@@ -250,7 +250,6 @@ type ResultStoreConfig struct {
 type ProwJobStatus struct {
 	// StartTime is when the ProwJob was made, not when its pod started.
 	// +optional
-	// +nullable
 	StartTime metav1.Time `json:"startTime,omitempty"`
 	// PendingTime is when the job first became pending.
 	PendingTime *metav1.Time `json:"pendingTime,omitempty"`
