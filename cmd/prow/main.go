@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"prow/internal/configtool"
 	"prow/internal/controller/horologium"
 	"prow/internal/controller/manager"
 	"prow/internal/controller/sinker"
@@ -28,6 +29,7 @@ import (
 // components is the table: one line for each.
 func components() []*cobra.Command {
 	return []*cobra.Command{
+		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
 		hook.Command(all.Plugins()),

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -50,6 +51,7 @@ var foreign = map[reflect.Type]string{
 	reflect.TypeFor[metav1.Time]():          "time",
 	reflect.TypeFor[time.Time]():            "time",
 	reflect.TypeFor[runtime.RawExtension](): "any",
+	reflect.TypeFor[resource.Quantity]():    "quantity",
 }
 
 // New describes the files that are decoded into root.

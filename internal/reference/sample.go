@@ -135,6 +135,8 @@ func zero(elem string) string {
 		return "false"
 	case "integer", "number":
 		return "0"
+	case "quantity":
+		return `"0"`
 	case "duration":
 		return "0s"
 	case "time":
