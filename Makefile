@@ -62,6 +62,7 @@ lint: ## Check formatting and run go vet and staticcheck
 .PHONY: generate
 generate: ## Write generated code and manifests again
 	cd tools && go run ./crdgen
+	go run ./internal/reference/gen
 
 .PHONY: clean
 clean: ## Remove what was built and the state of `make up`

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"prow/internal/checkconfig"
+	"prow/internal/configtool"
 	"prow/internal/controller/horologium"
 	"prow/internal/controller/manager"
 	"prow/internal/controller/sinker"
@@ -32,6 +33,7 @@ import (
 func components() []*cobra.Command {
 	return []*cobra.Command{
 		checkconfig.Command(),
+		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
 		hook.Command(all.Plugins()),
