@@ -3,7 +3,6 @@ package censor
 import (
 	"archive/zip"
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -26,22 +25,34 @@ type File interface {
 
 // File returns the content of a file of this size with its secrets masked, also
 // those inside of gzip and zip archives. Packed data is searched first, and
-// packed anew only if it holds secrets. The result has to be closed, before the
-// file.
+// packed anew only if it holds secrets. An archive whose secrets lie in an
+// archive inside of it, or which can only be unpacked here, is an
+// ErrCannotCensor. The result has to be closed, before the file.
 func (m *Masker) File(f File, size int64) (io.ReadCloser, error) {
 	if m.Empty() {
 		return io.NopCloser(f), nil
 	}
-	var magic [4]byte
-	n, err := f.ReadAt(magic[:], 0)
+	head := make([]byte, sniffed)
+	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	switch {
-	case bytes.HasPrefix(magic[:n], []byte("\x1f\x8b")):
+	switch kindOf(head[:n]) {
+	case gzipped:
 		return m.gzip(f)
-	case bytes.HasPrefix(magic[:n], []byte("PK\x03\x04")):
+	case zipped:
 		return m.zip(f, size)
+	case bzipped, tarred:
+		found, err := m.newSearch().packed(f, 0)
+		if err == nil && found {
+			err = fmt.Errorf("%w: a secret is in an archive inside of it", ErrCannotCensor)
+		}
+		if _, seekErr := f.Seek(0, io.SeekStart); err == nil {
+			err = seekErr
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	return io.NopCloser(m.Reader(f)), nil
 }
@@ -80,13 +91,17 @@ func (m *Masker) foundInGzip(f File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	limited := &limitedReader{r: unpacked, left: maxUnpacked}
-	found := m.MaskString(unpacked.Name) != unpacked.Name || m.MaskString(unpacked.Comment) != unpacked.Comment
-	inside, err := m.Found(limited)
-	if err == nil {
-		_, err = io.Copy(io.Discard, limited)
+	s := m.newSearch()
+	plain := &finder{masker: m}
+	r := io.TeeReader(&limitedReader{r: unpacked, left: &s.left}, plain)
+	nested, err := s.packed(r, 1)
+	if err == nil && nested {
+		err = fmt.Errorf("%w: a secret is in an archive inside of it", ErrCannotCensor)
 	}
-	return found || inside, err
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	return plain.found || m.holds(unpacked.Name) || m.holds(unpacked.Comment), err
 }
 
 func (m *Masker) zip(f File, size int64) (io.ReadCloser, error) {
@@ -95,9 +110,9 @@ func (m *Masker) zip(f File, size int64) (io.ReadCloser, error) {
 		return io.NopCloser(m.Reader(f)), nil // not an archive after all
 	}
 	secret := map[*zip.File]bool{}
-	left := int64(maxUnpacked)
+	search := m.newSearch()
 	for _, entry := range archive.File {
-		found, err := m.foundInZip(entry, &left)
+		found, err := m.foundInZip(entry, search)
 		if errors.Is(err, ErrCannotCensor) || (found && err != nil) {
 			return nil, fmt.Errorf("%w: zip entry %q: %w", ErrCannotCensor, m.MaskString(entry.Name), err)
 		}
@@ -119,17 +134,23 @@ func (m *Masker) zip(f File, size int64) (io.ReadCloser, error) {
 	}), nil
 }
 
-func (m *Masker) foundInZip(entry *zip.File, left *int64) (bool, error) {
-	found := m.MaskString(entry.Name) != entry.Name || m.MaskString(entry.Comment) != entry.Comment
+func (m *Masker) foundInZip(entry *zip.File, s *search) (bool, error) {
+	found := m.holds(entry.Name) || m.holds(entry.Comment)
 	r, err := entry.Open()
 	if err != nil {
 		return found, err
 	}
 	defer r.Close()
-	limited := &limitedReader{r: r, left: *left}
-	inside, err := m.Found(limited)
-	*left = limited.left
-	return found || inside, err
+	plain := &finder{masker: m}
+	tee := io.TeeReader(&limitedReader{r: r, left: &s.left}, plain)
+	nested, err := s.packed(tee, 1)
+	if err == nil && nested {
+		err = fmt.Errorf("%w: a secret is in an archive inside of it", ErrCannotCensor)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, tee)
+	}
+	return found || plain.found, err
 }
 
 func (m *Masker) copyEntry(packed *zip.Writer, entry *zip.File, secret bool) error {
@@ -149,21 +170,6 @@ func (m *Masker) copyEntry(packed *zip.Writer, entry *zip.File, secret bool) err
 	}
 	_, err = io.Copy(w, m.Reader(r))
 	return err
-}
-
-// limitedReader fails beyond its limit, unlike io.LimitedReader, which would
-// pass off a part for the whole.
-type limitedReader struct {
-	r    io.Reader
-	left int64
-}
-
-func (l *limitedReader) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, fmt.Errorf("%w: it unpacks to more than %d bytes", ErrCannotCensor, int64(maxUnpacked))
-	}
-	return n, err
 }
 
 // pipe reads what write writes.

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func gzipped(t *testing.T, content []byte) []byte {
+func gzipOf(t *testing.T, content []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -24,7 +24,7 @@ func gzipped(t *testing.T, content []byte) []byte {
 	return b.Bytes()
 }
 
-func tarred(t *testing.T, files map[string]string) []byte {
+func tarOf(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -42,7 +42,7 @@ func tarred(t *testing.T, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-func zipped(t *testing.T, files map[string]string) []byte {
+func zipOf(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -73,7 +73,7 @@ func censored(t *testing.T, m *Masker, content []byte) ([]byte, error) {
 
 func TestTarGzIsCensoredInside(t *testing.T) {
 	m := masker("friend")
-	got, err := censored(t, m, gzipped(t, tarred(t, map[string]string{"../odd/name": "Speak, friend"})))
+	got, err := censored(t, m, gzipOf(t, tarOf(t, map[string]string{"../odd/name": "Speak, friend"})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestTarGzIsCensoredInside(t *testing.T) {
 
 func TestZipIsCensoredInside(t *testing.T) {
 	m := masker("friend")
-	got, err := censored(t, m, zipped(t, map[string]string{"a": "nothing", "dir/friend": "Speak, friend"}))
+	got, err := censored(t, m, zipOf(t, map[string]string{"a": "nothing", "dir/friend": "Speak, friend"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +115,14 @@ func TestZipIsCensoredInside(t *testing.T) {
 
 func TestFilesWithoutSecretsStayAsTheyAre(t *testing.T) {
 	m := masker("friend")
-	packed := gzipped(t, []byte(strings.Repeat("nothing to see ", 1000)))
+	packed := gzipOf(t, []byte(strings.Repeat("nothing to see ", 1000)))
 	for sentence, content := range map[string][]byte{
 		"gzip":             packed,
 		"two gzip members": append(bytes.Clone(packed), packed...),
 		"a corrupt gzip":   append([]byte("\x1f\x8b"), "no gzip at all"...),
 		"a cut gzip":       packed[:len(packed)-10],
-		"a zip":            zipped(t, map[string]string{"a": "nothing"}),
-		"a cut zip":        zipped(t, map[string]string{"a": "nothing"})[:40],
+		"a zip":            zipOf(t, map[string]string{"a": "nothing"}),
+		"a cut zip":        zipOf(t, map[string]string{"a": "nothing"})[:40],
 		"an empty file":    {},
 		"a tiny file":      {0x1f},
 		"something else":   []byte("nothing"),
@@ -134,14 +134,14 @@ func TestFilesWithoutSecretsStayAsTheyAre(t *testing.T) {
 }
 
 func TestDamagedArchiveWithSecretIsWithheld(t *testing.T) {
-	packed := gzipped(t, []byte(strings.Repeat("Speak, friend. ", 100000)))
+	packed := gzipOf(t, []byte(strings.Repeat("Speak, friend. ", 100000)))
 	if _, err := censored(t, masker("friend"), packed[:len(packed)-10]); !errors.Is(err, ErrCannotCensor) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestClosingEarlyEndsThePacking(t *testing.T) {
-	content := gzipped(t, bytes.Repeat([]byte("Speak, friend. "), 1<<20))
+	content := gzipOf(t, bytes.Repeat([]byte("Speak, friend. "), 1<<20))
 	r, err := masker("friend").File(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
@@ -151,5 +151,57 @@ func TestClosingEarlyEndsThePacking(t *testing.T) {
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestArchivesInsideOfArchives(t *testing.T) {
+	secret, innocent := map[string]string{"deep": "Speak, friend"}, map[string]string{"deep": "nothing"}
+	pack := func(files map[string]string) map[string][]byte {
+		inner := gzipOf(t, tarOf(t, files))
+		return map[string][]byte{
+			"tar.gz in a tar":             tarOf(t, map[string]string{"x": string(inner)}),
+			"tar.gz in a tar.gz":          gzipOf(t, tarOf(t, map[string]string{"x": string(inner)})),
+			"tar.gz in a zip":             zipOf(t, map[string]string{"x": string(inner)}),
+			"zip in a tar.gz":             gzipOf(t, tarOf(t, map[string]string{"x": string(zipOf(t, files))})),
+			"gzip of a gzip":              gzipOf(t, gzipOf(t, []byte(files["deep"]))),
+			"zip in a zip in a zip":       zipOf(t, map[string]string{"x": string(zipOf(t, map[string]string{"y": string(zipOf(t, files))}))}),
+			"a name in a zip in a tar.gz": gzipOf(t, tarOf(t, map[string]string{"x": string(zipOf(t, map[string]string{files["deep"]: ""}))})),
+		}
+	}
+	m := masker("friend")
+	for sentence, content := range pack(secret) {
+		if _, err := censored(t, m, content); !errors.Is(err, ErrCannotCensor) {
+			t.Errorf("%s with a secret: %v", sentence, err)
+		}
+	}
+	for sentence, content := range pack(innocent) {
+		if got, err := censored(t, m, content); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s without a secret: %d bytes became %d, %v", sentence, len(content), len(got), err)
+		}
+	}
+}
+
+func TestEndlesslyNestedArchiveIsWithheld(t *testing.T) {
+	content := []byte("nothing")
+	for range maxDepth + 2 {
+		content = gzipOf(t, content)
+	}
+	if _, err := censored(t, masker("friend"), content); !errors.Is(err, ErrCannotCensor) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPlainTarIsCensoredInPlace(t *testing.T) {
+	content := tarOf(t, map[string]string{"a": "Speak, friend"})
+	got, err := censored(t, masker("friend"), content)
+	if err != nil || len(got) != len(content) {
+		t.Fatalf("%d bytes became %d, %v", len(content), len(got), err)
+	}
+	r := tar.NewReader(bytes.NewReader(got))
+	if _, err := r.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); err != nil || string(text) != "Speak, XXXXXX" {
+		t.Errorf("%q, %v", text, err)
 	}
 }

@@ -18,27 +18,6 @@ func (m *Masker) reader(src io.Reader, size int) *reader {
 	return &reader{masker: m, src: src, buf: make([]byte, size)}
 }
 
-// Found reads src to its end, or to the first secret.
-func (m *Masker) Found(src io.Reader) (bool, error) {
-	if m.Empty() {
-		return false, nil
-	}
-	r := m.reader(src, max(minBuffer, 4*m.longest))
-	for {
-		err := r.fill()
-		if r.found {
-			return true, nil
-		}
-		if err == io.EOF {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		r.pos = r.cut
-	}
-}
-
 type reader struct {
 	masker *Masker
 	src    io.Reader
@@ -49,7 +28,6 @@ type reader struct {
 	// masked is how many of the bytes from cut on belong to earlier occurrences.
 	masked int
 	spans  []span
-	found  bool
 	err    error // of src, io.EOF included
 }
 
@@ -92,9 +70,6 @@ func (r *reader) fill() error {
 	for _, s := range append(r.spans, span{0, r.masked}) {
 		if s.from >= r.cut {
 			continue // found again, from the front of the buffer
-		}
-		if s.to > s.from {
-			r.found = true
 		}
 		fill(r.buf[s.from:min(s.to, r.cut)])
 		masked = max(masked, s.to-r.cut)

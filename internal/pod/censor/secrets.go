@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,9 +114,10 @@ func iniValues(content []byte) [][]byte {
 const minAlignedLength = 8
 
 // Patterns returns the forms in which secrets are looked for: as they are
-// without the white space around them, in base64, and escaped for JSON and
-// URLs. Secrets that are no secrets (empty, true, false) or shorter than
-// minLength are left out.
+// without the white space around them, in base64 also where that is broken into
+// lines, and escaped for JSON and URLs; and of secrets of several lines those
+// that are telling by themselves, for programs indent and number lines. Secrets
+// that are no secrets (empty, true, false) or shorter than minLength are left out.
 func Patterns(secrets [][]byte, minLength int) [][]byte {
 	var patterns [][]byte
 	add := func(forms ...string) {
@@ -135,6 +135,14 @@ func Patterns(secrets [][]byte, minLength int) [][]byte {
 		if len(text) >= minAlignedLength {
 			add(alignments(trimmed)...)
 			add(escapes(text)...)
+		}
+		encoded := base64.StdEncoding.EncodeToString(content)
+		add(wrapped(encoded, 64)...)
+		add(wrapped(encoded, 76)...)
+		for _, line := range lines(text) {
+			add(line)
+			add(alignments([]byte(line))...)
+			add(escapes(line)...)
 		}
 	}
 	slices.SortFunc(patterns, bytes.Compare)
@@ -156,16 +164,90 @@ func alignments(secret []byte) []string {
 	return forms
 }
 
+// escapes are the forms a secret has in JSON and in URLs. What may stand in a
+// URL as it is differs between libraries, and so does the case of hexadecimals.
 func escapes(secret string) []string {
-	forms := []string{url.QueryEscape(secret), url.PathEscape(secret)}
+	var forms []string
+	for _, unreserved := range []string{"-_.~", "-_.!~*'()", "-_.~/", "$&+=:@-_.~"} {
+		upper := percent(secret, unreserved, "0123456789ABCDEF")
+		forms = append(forms, upper, strings.ReplaceAll(upper, "%20", "+"), percent(secret, unreserved, "0123456789abcdef"))
+	}
 	for _, escapeHTML := range []bool{true, false} {
 		var b strings.Builder
 		encoder := json.NewEncoder(&b)
 		encoder.SetEscapeHTML(escapeHTML)
 		if encoder.Encode(secret) == nil {
 			quoted := strings.TrimSuffix(b.String(), "\n")
-			forms = append(forms, quoted[1:len(quoted)-1])
+			quoted = quoted[1 : len(quoted)-1]
+			forms = append(forms, quoted, strings.ReplaceAll(quoted, "/", `\/`))
 		}
 	}
 	return forms
+}
+
+// percent escapes all but letters, digits and the unreserved characters.
+func percent(secret, unreserved, digits string) string {
+	var b strings.Builder
+	for _, c := range []byte(secret) {
+		switch {
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(unreserved, c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
+		}
+	}
+	return b.String()
+}
+
+// minLineLength is the length from which a part of a secret is looked for by
+// itself; shorter ones would mask what is no secret.
+const minLineLength = 16
+
+// wrapped are the lines of an encoded text that is broken as openssl (64
+// characters) and base64 (76) break it. A last line that is short tells little.
+func wrapped(encoded string, width int) []string {
+	var out []string
+	for len(encoded) > width {
+		out = append(out, encoded[:width])
+		encoded = encoded[width:]
+		if len(encoded) <= width && len(encoded) >= minLineLength {
+			out = append(out, encoded)
+		}
+	}
+	return out
+}
+
+// lines are the parts of a secret of several lines, such as a private key or a
+// kubeconfig, that are secret by themselves: lines without white space, and
+// words that look random. In JSON, line breaks may be escaped.
+func lines(secret string) []string {
+	var out []string
+	for _, text := range []string{secret, strings.ReplaceAll(secret, `\n`, "\n")} {
+		if !strings.Contains(text, "\n") {
+			continue
+		}
+		for line := range strings.Lines(text) {
+			words := strings.Fields(line)
+			for _, word := range words {
+				word = strings.Trim(word, `"',;`)
+				if len(word) >= minLineLength && !strings.HasPrefix(word, "-----") && !strings.HasSuffix(word, ":") && (len(words) == 1 || looksRandom(word)) {
+					out = append(out, word)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// looksRandom tells words such as tokens from names and addresses: they have
+// capitals, small letters and digits, or are long and hexadecimal.
+func looksRandom(word string) bool {
+	if strings.Contains(word, "://") && !strings.Contains(word, "@") {
+		return false
+	}
+	hex := strings.Trim(word, "0123456789abcdefABCDEF") == ""
+	return hex && len(word) >= 32 ||
+		strings.ContainsAny(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") && strings.ContainsAny(word, "abcdefghijklmnopqrstuvwxyz") && strings.ContainsAny(word, "0123456789")
 }

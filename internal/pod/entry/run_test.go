@@ -360,12 +360,49 @@ func TestBinary(t *testing.T) {
 		t.Errorf("the copy differs: %d and %d bytes, %s and %s", len(original), len(copied), a.Mode(), b.Mode())
 	}
 
+	// Its memory does not grow with the output.
+	quiet, loud := maxRSS(t, binary, append(files, "true")), maxRSS(t, binary, append(files, "head", "-c", "1000000000", "/dev/zero"))
+	t.Logf("%d kB resident without output, %d kB with 1 GB", quiet, loud)
+	if loud > quiet+8<<10 {
+		t.Errorf("%d kB resident without output, %d kB with 1 GB", quiet, loud)
+	}
+	if info, err := os.Stat(dir + "/log"); err != nil || info.Size() != 1000000000 {
+		t.Errorf("the log: %v, %v", info, err)
+	}
+	if err := os.Remove(dir + "/log"); err != nil {
+		t.Error(err)
+	}
+
 	// A reader of the output that goes away does not end the test.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", binary+" "+strings.Join(files, " ")+` sh -c 'sleep 0.1; echo lost; echo more; exit 3' | true`)
 	if out, err := cmd.CombinedOutput(); err != nil || read(t, dir+"/marker") != "3" || read(t, dir+"/log") != "lost\nmore\n" {
 		t.Errorf("a closed output: %v, %s", err, out)
+	}
+}
+
+// maxRSS is the most memory the program had at once, in kB.
+func maxRSS(t *testing.T, binary string, args []string) int64 {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	if err := cmd.Run(); err != nil { // its output goes nowhere
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+}
+
+// BenchmarkPipe is the speed without entrypoint: what BenchmarkOutput is
+// compared with.
+func BenchmarkPipe(b *testing.B) {
+	const size = 256 << 20
+	b.SetBytes(size)
+	for b.Loop() {
+		cmd := exec.Command("sh", "-c", fmt.Sprintf("head -c %d /dev/zero", size))
+		cmd.Stdout = struct{ io.Writer }{io.Discard} // a pipe that is read here
+		if err := cmd.Run(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
