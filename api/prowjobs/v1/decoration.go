@@ -48,7 +48,8 @@ type DecorationConfig struct {
 	OauthTokenSecret *OauthTokenSecret `json:"oauth_token_secret,omitempty"`
 	// GitHubAPIEndpoints serve GitHub App authentication.
 	GitHubAPIEndpoints []string `json:"github_api_endpoints,omitempty"`
-	GitHubAppID        string   `json:"github_app_id,omitempty"`
+	// GitHubAppID is the id of the GitHub App whose tokens clone private repositories; it goes with GitHubAppPrivateKeySecret.
+	GitHubAppID string `json:"github_app_id,omitempty"`
 	// GitHubAppPrivateKeySecret holds the key of the GitHub App.
 	GitHubAppPrivateKeySecret *GitHubAppPrivateKeySecret `json:"github_app_private_key_secret,omitempty"`
 	// CensorSecrets mounts the test's secrets into sidecar for censoring.
@@ -80,18 +81,26 @@ type DecorationConfig struct {
 
 // UtilityImages are the images of the pod utilities.
 type UtilityImages struct {
-	CloneRefs  string `json:"clonerefs,omitempty"`
+	// CloneRefs is the image of the init container that clones.
+	CloneRefs string `json:"clonerefs,omitempty"`
+	// InitUpload is the image of the init container that stores started.json and the clone records.
 	InitUpload string `json:"initupload,omitempty"`
+	// Entrypoint is the image of the init container that places the wrapper of the test.
 	Entrypoint string `json:"entrypoint,omitempty"`
-	Sidecar    string `json:"sidecar,omitempty"`
+	// Sidecar is the image of the container that stores logs and artifacts.
+	Sidecar string `json:"sidecar,omitempty"`
 }
 
 // Resources are the resources of the added containers.
 type Resources struct {
-	CloneRefs       *corev1.ResourceRequirements `json:"clonerefs,omitempty"`
-	InitUpload      *corev1.ResourceRequirements `json:"initupload,omitempty"`
+	// CloneRefs are the resources of the init container that clones.
+	CloneRefs *corev1.ResourceRequirements `json:"clonerefs,omitempty"`
+	// InitUpload are the resources of the init container initupload.
+	InitUpload *corev1.ResourceRequirements `json:"initupload,omitempty"`
+	// PlaceEntrypoint are the resources of the init container place-entrypoint.
 	PlaceEntrypoint *corev1.ResourceRequirements `json:"place_entrypoint,omitempty"`
-	Sidecar         *corev1.ResourceRequirements `json:"sidecar,omitempty"`
+	// Sidecar are the resources of the container sidecar.
+	Sidecar *corev1.ResourceRequirements `json:"sidecar,omitempty"`
 }
 
 // GitMirrorVolume is a read-only volume of bare git mirrors, each at
@@ -107,7 +116,9 @@ type GitMirrorVolume struct {
 
 // SchedulingOptions apply only where the pod has none.
 type SchedulingOptions struct {
-	Affinity    *corev1.Affinity    `json:"affinity,omitempty"`
+	// Affinity is set on pods whose job sets none.
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+	// Tolerations are set on pods whose job sets none.
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 }
 
@@ -127,14 +138,18 @@ type CensoringOptions struct {
 
 // OauthTokenSecret names the key of a secret that holds an OAuth token.
 type OauthTokenSecret struct {
+	// Name is that of the secret.
 	Name string `json:"name,omitempty"`
-	Key  string `json:"key,omitempty"`
+	// Key is that of the token within the secret.
+	Key string `json:"key,omitempty"`
 }
 
 // GitHubAppPrivateKeySecret names the key of a secret that holds the key of a GitHub App.
 type GitHubAppPrivateKeySecret struct {
+	// Name is that of the secret.
 	Name string `json:"name,omitempty"`
-	Key  string `json:"key,omitempty"`
+	// Key is that of the PEM file within the secret.
+	Key string `json:"key,omitempty"`
 }
 
 // Strategies of the storage path.

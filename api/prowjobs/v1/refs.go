@@ -46,11 +46,13 @@ type Refs struct {
 
 // Pull is one proposed change.
 type Pull struct {
+	// Number is that of the change.
 	Number int `json:"number"`
 	// Author is the login; on Gerrit the name of the commit's author.
 	Author string `json:"author"`
 	// SHA is the head commit.
-	SHA   string `json:"sha"`
+	SHA string `json:"sha"`
+	// Title is the change's title when the job was made.
 	Title string `json:"title,omitempty"`
 	// Ref is an explicit ref to fetch, such as refs/changes/00/123/1.
 	Ref string `json:"ref,omitempty"`

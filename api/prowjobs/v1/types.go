@@ -165,6 +165,7 @@ type TektonPipelineRunSpec struct {
 	// +kubebuilder:validation:XPreserveUnknownFields
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
+	// V1Beta1 is a Tekton PipelineRunSpec of the API version v1beta1.
 	V1Beta1 *runtime.RawExtension `json:"v1beta1,omitempty"`
 }
 
@@ -196,7 +197,8 @@ type ReporterConfig struct {
 // SlackReporterConfig says where and when a job is reported to Slack.
 type SlackReporterConfig struct {
 	// Host is the key of the workspace.
-	Host    string `json:"host,omitempty"`
+	Host string `json:"host,omitempty"`
+	// Channel is the channel's name or id. A message cannot be sent without one.
 	Channel string `json:"channel,omitempty"`
 	// JobStatesToReport limits the states that are reported.
 	JobStatesToReport []ProwJobState `json:"job_states_to_report,omitempty"`
@@ -213,14 +215,18 @@ type RerunAuthConfig struct {
 	// GitHubTeamIDs are ids of teams in the job's own org.
 	GitHubTeamIDs   []int            `json:"github_team_ids,omitempty"`
 	GitHubTeamSlugs []GitHubTeamSlug `json:"github_team_slugs,omitempty"`
-	GitHubUsers     []string         `json:"github_users,omitempty"`
-	GitHubOrgs      []string         `json:"github_orgs,omitempty"`
+	// GitHubUsers are logins.
+	GitHubUsers []string `json:"github_users,omitempty"`
+	// GitHubOrgs are orgs whose members are admitted.
+	GitHubOrgs []string `json:"github_orgs,omitempty"`
 }
 
 // GitHubTeamSlug names a team of an org.
 type GitHubTeamSlug struct {
+	// Slug is the team's name in URLs.
 	Slug string `json:"slug"`
-	Org  string `json:"org"`
+	// Org is the org the team belongs to.
+	Org string `json:"org"`
 }
 
 // Validate refuses allow_anyone together with any list.
@@ -243,6 +249,7 @@ const GlobalDefaultTenantID = "GlobalDefaultID"
 
 // ResultStoreConfig says where results are uploaded.
 type ResultStoreConfig struct {
+	// ProjectID is the Google Cloud project that results are uploaded to. Unset: none are.
 	ProjectID string `json:"project_id,omitempty"`
 }
 
