@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"prow/internal/config"
+	"prow/internal/config/yamldec"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/storage"
 )
@@ -43,14 +44,19 @@ func judge(ctx context.Context, env Env, o *Options, report *Report) error {
 	on := o.enabled()
 	in := &input{options: o, report: report, env: env}
 	var err, pluginErr error
-	in.config, err = config.Load(ctx, o.Config)
+	in.config, in.strict, err = load(ctx, o.Config, on[unknownFieldsAll] || on[duplicateKeys])
 	if o.Plugins.Path != "" {
 		in.plugins, pluginErr = pluginconfig.Load(ctx, o.Plugins)
 	}
 	if err := join(err, pluginErr); err != nil {
 		return err
 	}
-	report.Notes = append(report.Notes, in.config.Warnings()...)
+	for _, w := range in.config.Warnings() {
+		// Those are findings, of those who ask for them.
+		if w.Kind != yamldec.DuplicateKey {
+			report.Notes = append(report.Notes, w)
+		}
+	}
 	if in.plugins != nil {
 		report.Notes = append(report.Notes, in.plugins.Warnings()...)
 	}
