@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"prow/internal/config"
-	"prow/internal/config/yamldec"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/storage"
 )
@@ -51,14 +50,15 @@ func judge(ctx context.Context, env Env, o *Options, report *Report) error {
 	if err := join(err, pluginErr); err != nil {
 		return err
 	}
-	for _, w := range in.config.Warnings() {
-		// Those are findings, of those who ask for them.
-		if w.Kind != yamldec.DuplicateKey {
+	warnings := in.config.Warnings()
+	if in.plugins != nil {
+		warnings = slices.Concat(warnings, in.plugins.Warnings())
+	}
+	for _, w := range warnings {
+		// Unknown and duplicate keys are findings, of those who ask for them.
+		if w.Kind == "" {
 			report.Notes = append(report.Notes, w)
 		}
-	}
-	if in.plugins != nil {
-		report.Notes = append(report.Notes, in.plugins.Warnings()...)
 	}
 	for _, name := range o.ExcludeWarnings {
 		if _, known := lookup(name); !known {
