@@ -60,6 +60,9 @@ func newHub(t *testing.T, token string, key *rsa.PrivateKey) *hub {
 	mux.Handle("GET /orgs/org/repos", needs(withToken, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`[{"name": "good"}, {"name": "bad"}, {"name": "old", "archived": true}, {"name": "out"}, {"name": "renamed"}]`))
 	}))
+	mux.Handle("GET /users/person/repos", needs(withToken, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`[{"name": "theirs"}]`))
+	}))
 	mux.Handle("GET /repos/other/{repo}", needs(withToken, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"name": %q, "archived": %v}`, r.PathValue("repo"), r.PathValue("repo") == "old")
 	}))
@@ -114,6 +117,8 @@ plugins:
   other/old: {plugins: [blunderbuss]}
   other/new: {plugins: [owners-label]}
   third/repo: {plugins: [hold]}
+  person: {plugins: [rifle]}
+  gone/repo: {plugins: [rifle]}
 `
 
 func TestProbeRepositoriesWithoutOwnersAreFoundWithoutRetries(t *testing.T) {
@@ -123,7 +128,9 @@ func TestProbeRepositoriesWithoutOwnersAreFoundWithoutRetries(t *testing.T) {
 	r := run(t, args...)
 	want := `plugins.yaml:4:3: plugins.org: org/bad has no file OWNERS in its root, which the plugins of the repository rely on [verify-owners-presence]
 plugins.yaml:6:3: plugins.other/new: other/new has no file OWNERS in its root, which the plugins of the repository rely on [verify-owners-presence]
-2 warnings (verify-owners-presence: 2)
+plugins.yaml:8:3: plugins.person: person/theirs has no file OWNERS in its root, which the plugins of the repository rely on [verify-owners-presence]
+plugins.yaml:9:3: plugins.gone/repo: GitHub does not know gone/repo, or hides it from the account that asks [verify-owners-presence]
+4 warnings (verify-owners-presence: 4)
 `
 	if r.status != 0 || r.stdout != want {
 		t.Errorf("found %+v, want\n%s", r, want)
