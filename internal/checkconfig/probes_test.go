@@ -83,6 +83,15 @@ func TestProbe8ASupplementalFileWithMoreThanItMayHoldIsFatal(t *testing.T) {
 	has(t, "the error", r.stderr, "branch-protection", "slack_reporter_configs", "tide.merge_method", "tide.queries")
 }
 
+func TestJobsInASupplementalFileMeanNothing(t *testing.T) {
+	lay(t, map[string]string{"config.yaml": "", "s/x_prowconfig.yaml": "periodics: []"})
+	r := run(t, "--config-path=config.yaml", "--supplemental-prow-config-dir=s", "--warnings=unknown-fields-all", "--strict")
+	if r.status != 1 {
+		t.Errorf("found %+v", r)
+	}
+	has(t, "the report", r.stdout, "s/x_prowconfig.yaml:1:1: periodics")
+}
+
 func TestProbe34ARequiredContextOfAConditionalJobIsFound(t *testing.T) {
 	lay(t, map[string]string{"config.yaml": `
 tide: {context_options: {required-contexts: [c]}}
