@@ -8,7 +8,7 @@ import (
 func TestJobsOfARepository(t *testing.T) {
 	const config = `
 gerrit: {allowed_presubmit_trigger_re: ^/test}
-in_repo_config: {enabled: {"*": true}}
+in_repo_config: {enabled: {"*": true, "off": false}}
 presubmits:
   org/repo:
   - {name: static, spec: {containers: [{image: x}]}}
@@ -22,7 +22,8 @@ presubmits:
 		want  int
 		says  []string
 	}{
-		"none":                           {nil, nil, 0, nil},
+		"none":                           {nil, nil, 0, []string{"note: . has neither .prow nor .prow.yaml"}},
+		"of another repository":          {nil, []string{"--prow-yaml-repo-name=off/repo"}, 0, []string{"note: in_repo_config.enabled is not true for off/repo"}},
 		"a good one":                     {map[string]string{".prow.yaml": job("a", "")}, nil, 0, nil},
 		"one named like a static one":    {map[string]string{".prow.yaml": job("static", "")}, nil, 1, []string{"static"}},
 		"one on a cluster it may not":    {map[string]string{".prow.yaml": job("a", "cluster: secret, ")}, nil, 1, []string{".prow.yaml:2", "job a: cluster", "org/repo"}},

@@ -79,7 +79,11 @@ func judge(ctx context.Context, env Env, o *Options, report *Report) error {
 	}
 	var errs []error
 	if o.ProwYAMLRepoName != "" {
-		errs = append(errs, checkInRepo(in.config, o.ProwYAMLRepoName, filepath.Dir(o.ProwYAMLPath), on[unknownFieldsAll]))
+		dir := filepath.Dir(o.ProwYAMLPath)
+		for _, n := range inRepoNotes(in.config, o.ProwYAMLRepoName, dir) {
+			report.note("%s", n)
+		}
+		errs = append(errs, checkInRepo(in.config, o.ProwYAMLRepoName, dir, on[unknownFieldsAll]))
 	}
 	for _, c := range checks {
 		if !on[c.name] {

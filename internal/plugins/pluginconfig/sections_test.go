@@ -161,6 +161,9 @@ func TestWarnings(t *testing.T) {
 		"plugins: {o: {plugins: [nope]}}":                              "plugins.o.plugins[0]: there is no plugin",
 		"unknown_section: {a: b}":                                      "1:1: unknown_section: there is no such field",
 		"size: {}\nsize: {}":                                           "2:1: size: the key stands twice",
+		"plugins: {o: [hold, hold]}":                                   "plugins.o: the plugin hold stands twice",
+		"plugins: {o: {plugins: [hold], excluded_repos: [o/r]}}":       "plugins.o.excluded_repos[0]: found \"o/r\", which leaves nothing out",
+		"plugins: {o/r: {plugins: [hold], excluded_repos: [r]}}":       "plugins.o/r.excluded_repos: of no effect",
 		"plugins: {o: [a]}":                                            "the form org: [a, b] is deprecated",
 		"blockades: [{blockregexps: [a], exceptionregexps: [b, '[']}]": "blockades[0].exceptionregexps[1]",
 	} {
