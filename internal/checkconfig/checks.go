@@ -45,6 +45,7 @@ const appInstallation = "validate-github-app-installation"
 const (
 	unknownFields    = "unknown-fields"
 	unknownFieldsAll = "unknown-fields-all"
+	duplicateKeys    = "duplicate-keys"
 )
 
 // rerunCommands names findings that cannot be switched off.
@@ -85,9 +86,9 @@ var checks = []check{
 	{name: unknownFields, set: byDefault,
 		finds: "unknown keys in the main file and in the plugin file", judge: unknownFieldsOfMain},
 	{name: unknownFieldsAll, set: optional, replaces: unknownFields,
-		finds: "unknown keys in all files", ask: unknownFieldsOfAll},
-	{name: "duplicate-keys", set: optional,
-		finds: "keys that stand twice in a map, of which only the last counts", ask: duplicateKeys},
+		finds: "unknown keys in all files", judge: unknownFieldsOfAll},
+	{name: duplicateKeys, set: optional,
+		finds: "keys that stand twice in a map, of which only the last counts", judge: findDuplicateKeys},
 	{name: "validate-cluster-field", set: byDefault,
 		finds: "clusters that are not known", ask: validateClusterField},
 	{name: "validate-supplemental-prow-config-hierarchy", formerly: "validate-supplemental-prow-config-hirarchy", set: byDefault,
@@ -117,5 +118,6 @@ type input struct {
 	report *Report
 	env    Env
 
+	// strict is set where a check needs it.
 	strict *strictLoad
 }

@@ -57,50 +57,39 @@ func (in *input) strictProblems(kind yamldec.Kind, shards bool) []config.Problem
 // strictLoad is what a strict load of the configuration found.
 type strictLoad struct{ errs, warnings []config.Problem }
 
-// loadStrictly loads the configuration once more, with its job files, as the
-// decoder sees them if it does not look away.
-func (in *input) loadStrictly(ctx context.Context) (*strictLoad, error) {
-	if in.strict != nil {
-		return in.strict, nil
+// load loads the configuration. If strictly, the decoder does not look away
+// first, and found is what it saw; most configurations are loaded once then.
+func load(ctx context.Context, opts config.Options, strictly bool) (c *config.Config, found *strictLoad, err error) {
+	if strictly {
+		opts.Strict = true
+		c, err = config.Load(ctx, opts)
+		if err == nil {
+			return c, &strictLoad{warnings: c.Warnings()}, nil
+		}
+		found = &strictLoad{}
+		var errs config.Errors
+		if errors.As(err, &errs) {
+			found.errs = errs
+		}
+		opts.Strict = false
 	}
-	opts := in.options.Config
-	opts.Strict = true
-	found := &strictLoad{}
-	c, err := config.Load(ctx, opts)
-	var errs config.Errors
-	switch {
-	case err == nil:
-		found.warnings = c.Warnings()
-	case errors.As(err, &errs):
-		found.errs = errs
-	default:
-		return nil, err
-	}
-	in.strict = found
-	return found, nil
+	c, err = config.Load(ctx, opts)
+	return c, found, err
 }
 
 func unknownFieldsOfMain(in *input) []config.Problem {
 	return in.strictProblems(yamldec.UnknownField, false)
 }
 
-func unknownFieldsOfAll(ctx context.Context, in *input) ([]config.Problem, error) {
-	loaded, err := in.loadStrictly(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return append(ofKind(yamldec.UnknownField, loaded.errs), in.strictProblems(yamldec.UnknownField, true)...), nil
+func unknownFieldsOfAll(in *input) []config.Problem {
+	return append(ofKind(yamldec.UnknownField, in.strict.errs), in.strictProblems(yamldec.UnknownField, true)...)
 }
 
-func duplicateKeys(ctx context.Context, in *input) ([]config.Problem, error) {
-	loaded, err := in.loadStrictly(ctx)
-	if err != nil {
-		return nil, err
+func findDuplicateKeys(in *input) []config.Problem {
+	if len(in.strict.errs) > 0 {
+		in.report.note("%s did not look at job files, because some have unknown fields; --warnings=%s lists them", duplicateKeys, unknownFieldsAll)
 	}
-	if len(loaded.errs) > 0 {
-		in.report.note("duplicate-keys did not look at job files, because some have unknown fields; --warnings=%s lists them", unknownFieldsAll)
-	}
-	return append(ofKind(yamldec.DuplicateKey, loaded.warnings), in.strictProblems(yamldec.DuplicateKey, true)...), nil
+	return append(ofKind(yamldec.DuplicateKey, in.strict.warnings), in.strictProblems(yamldec.DuplicateKey, true)...)
 }
 
 func ofKind(kind yamldec.Kind, list []config.Problem) []config.Problem {

@@ -54,13 +54,16 @@ func lay(t *testing.T, files map[string]string) (dir string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(content, "DIR", dir)), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(inDir(content, dir)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Chdir(dir)
 	return dir
 }
+
+// inDir puts the path of the directory in a text.
+func inDir(text, dir string) string { return strings.ReplaceAll(text, "DIR", dir) }
 
 // arguments are the flags for what is in the files, and those of the file args.
 func arguments(files map[string]string, dir string) []string {
@@ -73,7 +76,7 @@ func arguments(files map[string]string, dir string) []string {
 	if _, ok := files["plugins.yaml"]; ok {
 		args = append(args, "--plugin-config=plugins.yaml")
 	}
-	return append(args, strings.Fields(strings.ReplaceAll(files["args"], "DIR", dir))...)
+	return append(args, strings.Fields(inDir(files["args"], dir))...)
 }
 
 // TestEveryCheck runs each check alone on its fixtures: testdata/CHECK.bad.txtar

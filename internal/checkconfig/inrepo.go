@@ -60,6 +60,21 @@ func below(dir string, err error) error {
 	return errs
 }
 
+// inRepoNotes tells why the jobs of a repository would not run although nothing
+// is wrong with them.
+func inRepoNotes(c *config.Config, repo, dir string) []string {
+	var out []string
+	if !c.InRepoConfig.InRepoEnabled(repo) {
+		out = append(out, fmt.Sprintf("in_repo_config.enabled is not true for %s: its own jobs do not run", repo))
+	}
+	_, noDir := os.Stat(filepath.Join(dir, config.InRepoDir))
+	_, noFile := os.Stat(filepath.Join(dir, config.InRepoFile))
+	if errors.Is(noDir, fs.ErrNotExist) && errors.Is(noFile, fs.ErrNotExist) {
+		out = append(out, fmt.Sprintf("%s has neither %s nor %s: %s brings no jobs", dir, config.InRepoDir, config.InRepoFile, repo))
+	}
+	return out
+}
+
 // opened remembers which files were opened.
 type opened struct {
 	fs.ReadLinkFS

@@ -61,6 +61,10 @@ func verifyOwnersPresence(ctx context.Context, in *input) ([]config.Problem, err
 			return nil, err
 		}
 		repos, err := reposOf(ctx, client, p, wanted)
+		if github.IsNotFound(err) {
+			out = append(out, in.pluginFiles.at(in.wherePluginsAreEnabled(p), "GitHub does not know %s, or hides it from the account that asks", p.name))
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("verify-owners-presence: %w", err)
 		}
@@ -117,6 +121,9 @@ func reposOf(ctx context.Context, client *github.Client, p place, wanted places)
 		return []string{p.name}, nil
 	}
 	repos, err := client.GetRepos(ctx, org, false)
+	if github.IsNotFound(err) {
+		repos, err = client.GetRepos(ctx, org, true)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the repositories of %s: %w", org, err)
 	}

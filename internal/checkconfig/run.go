@@ -43,16 +43,22 @@ func judge(ctx context.Context, env Env, o *Options, report *Report) error {
 	on := o.enabled()
 	in := &input{options: o, report: report, env: env}
 	var err, pluginErr error
-	in.config, err = config.Load(ctx, o.Config)
+	in.config, in.strict, err = load(ctx, o.Config, on[unknownFieldsAll] || on[duplicateKeys])
 	if o.Plugins.Path != "" {
 		in.plugins, pluginErr = pluginconfig.Load(ctx, o.Plugins)
 	}
 	if err := join(err, pluginErr); err != nil {
 		return err
 	}
-	report.Notes = append(report.Notes, in.config.Warnings()...)
+	warnings := in.config.Warnings()
 	if in.plugins != nil {
-		report.Notes = append(report.Notes, in.plugins.Warnings()...)
+		warnings = slices.Concat(warnings, in.plugins.Warnings())
+	}
+	for _, w := range warnings {
+		// Unknown and duplicate keys are findings, of those who ask for them.
+		if w.Kind == "" {
+			report.Notes = append(report.Notes, w)
+		}
 	}
 	for _, name := range o.ExcludeWarnings {
 		if _, known := lookup(name); !known {
@@ -73,7 +79,11 @@ func judge(ctx context.Context, env Env, o *Options, report *Report) error {
 	}
 	var errs []error
 	if o.ProwYAMLRepoName != "" {
-		errs = append(errs, checkInRepo(in.config, o.ProwYAMLRepoName, filepath.Dir(o.ProwYAMLPath), on[unknownFieldsAll]))
+		dir := filepath.Dir(o.ProwYAMLPath)
+		for _, n := range inRepoNotes(in.config, o.ProwYAMLRepoName, dir) {
+			report.note("%s", n)
+		}
+		errs = append(errs, checkInRepo(in.config, o.ProwYAMLRepoName, dir, on[unknownFieldsAll]))
 	}
 	for _, c := range checks {
 		if !on[c.name] {

@@ -1,6 +1,8 @@
 package checkconfig
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -78,5 +80,9 @@ func (in *input) inPlugins(field, format string, args ...any) config.Problem {
 		c.Source(f.path, f.data)
 	}
 	c.InFile(file)(at, format, args...)
-	return c.Err().(config.Errors)[0]
+	var placed config.Errors
+	if !errors.As(c.Err(), &placed) || len(placed) == 0 {
+		return config.Problem{File: file, Field: at, Message: fmt.Sprintf(format, args...)}
+	}
+	return placed[0]
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,18 @@ func TestPluginsDescribeThemselves(t *testing.T) {
 	for _, name := range []string{"approve", "help", "hold", "lgtm", "trigger", "wip"} {
 		if Plugins()[name] == nil {
 			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestEveryPluginHasANameThatCheckconfigKnows(t *testing.T) {
+	known := pluginconfig.KnownPlugins()
+	if !slices.IsSorted(known) {
+		t.Error("the names are not in order")
+	}
+	for name := range Plugins() {
+		if !slices.Contains(known, name) {
+			t.Errorf("%s is not known", name)
 		}
 	}
 }

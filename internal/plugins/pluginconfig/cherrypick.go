@@ -10,8 +10,9 @@ const (
 
 // CherryPickApproved says who approves cherry-picks of a repository.
 type CherryPickApproved struct {
-	// Org and Repo name the repository.
-	Org  string `json:"org,omitempty"`
+	// Org is the org of the repository.
+	Org string `json:"org,omitempty"`
+	// Repo is the repository, without its org.
 	Repo string `json:"repo,omitempty"`
 	// BranchRegexp says which base branches are release branches. Default: ^release-.*$.
 	BranchRegexp string `json:"branchregexp,omitempty"`

@@ -23,7 +23,7 @@ type Configuration struct {
 	Blunderbuss Blunderbuss `json:"blunderbuss,omitempty"`
 	// BranchCleaner configures branchcleaner.
 	BranchCleaner BranchCleaner `json:"branch_cleaner,omitempty"`
-	// Bugzilla configures bugzilla. Read its OptionsFor instead.
+	// Bugzilla configures bugzilla. Read OptionsFor instead.
 	Bugzilla Bugzilla `json:"bugzilla,omitempty"`
 	// Cat configures cat.
 	Cat KeyFile `json:"cat,omitempty"`

@@ -68,8 +68,8 @@ external_plugins:
 }
 
 func TestOlderFormOfPlugins(t *testing.T) {
-	c := load(t, "plugins: {org: [a, b], org/repo: [c]}")
-	if diff := cmp.Diff([]string{"a", "b", "c"}, c.EnabledPlugins("org", "repo")); diff != "" {
+	c := load(t, "plugins: {org: [cat, dog], org/repo: [hold]}")
+	if diff := cmp.Diff([]string{"cat", "dog", "hold"}, c.EnabledPlugins("org", "repo")); diff != "" {
 		t.Error(diff)
 	}
 	if len(c.Warnings()) != 1 || !strings.Contains(c.Warnings()[0].Message, "deprecated") {
@@ -217,10 +217,15 @@ func TestReload(t *testing.T) {
 	if err := os.WriteFile(opts.Path, []byte("plugins: {org: {plugins: [bb]}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, func() bool { return w.Get().Enabled("bb", "org", "x") })
+}
+
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for !w.Get().Enabled("bb", "org", "x") {
+	for !done() {
 		select {
 		case <-deadline:
 			t.Fatal("the change is not served")

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -55,7 +56,11 @@ func NewWatcher(ctx context.Context, opts Options, watch live.Options) (*Watcher
 	if watch.Name == "" {
 		watch.Name = "plugin configuration"
 	}
-	return live.New(ctx, live.Source[Configuration](&source{opts: opts}), watch)
+	log := watch.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	return live.New(ctx, live.Source[Configuration](&source{opts: opts, log: log}), watch)
 }
 
 // Load reads the plugin configuration once. If anything is wrong the error is
@@ -65,9 +70,31 @@ func Load(_ context.Context, opts Options) (*Configuration, error) {
 	return l.load()
 }
 
-type source struct{ opts Options }
+type source struct {
+	opts Options
+	log  *slog.Logger
+	// told is the version whose warnings were logged.
+	told string
+}
 
-func (s *source) Load(ctx context.Context) (*Configuration, error) { return Load(ctx, s.opts) }
+// maxWarnings is how many warnings of one version are logged.
+const maxWarnings = 20
+
+func (s *source) Load(ctx context.Context) (*Configuration, error) {
+	c, err := Load(ctx, s.opts)
+	if err != nil || c.Version() == s.told {
+		return c, err
+	}
+	s.told = c.Version()
+	warnings := c.Warnings()
+	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
+		s.log.WarnContext(ctx, "The plugin configuration has a mistake that is tolerated.", "mistake", w.String())
+	}
+	if more := len(warnings) - maxWarnings; more > 0 {
+		s.log.WarnContext(ctx, "The plugin configuration has more mistakes that are tolerated; checkconfig lists them.", "more", more)
+	}
+	return c, nil
+}
 
 func (s *source) Stamp() string {
 	return config.StampOf([]string{s.opts.Path}, s.opts.SupplementalDirs, s.opts.SupplementalSuffix)
@@ -105,8 +132,12 @@ func (l *loader) load() (*Configuration, error) {
 	if l.errs.Empty() {
 		c.resolve(&rules{report: l.placed(&l.errs), warn: l.placed(&l.warnings)})
 	}
-	if l.errs.Empty() && l.opts.CheckNames {
-		l.errs.Add(c.CheckNames()...)
+	if l.errs.Empty() {
+		names := &l.warnings
+		if l.opts.CheckNames {
+			names = &l.errs
+		}
+		names.Add(c.CheckNames()...)
 	}
 	if err := l.errs.Err(); err != nil {
 		return nil, err
@@ -136,6 +167,12 @@ func (l *loader) read(path string, into *Configuration) (ok bool) {
 	l.warnings.Source(path, data)
 	if !l.errs.Decoded(path, l.decoder.Decode(data, into, yamldec.Options{Strict: l.opts.Strict})) {
 		return false
+	}
+	if !l.opts.Strict {
+		_, problems := Parse(data, true)
+		for _, p := range problems {
+			l.warnings.Add(config.Problem{File: path, Line: p.Line, Column: p.Column, Field: p.Field, Message: p.Message, Kind: p.Kind})
+		}
 	}
 	for _, of := range into.Plugins {
 		if of.legacy {

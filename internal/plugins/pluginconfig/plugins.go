@@ -130,13 +130,32 @@ func (c *Configuration) defaultExternalPlugins() {
 	}
 }
 
+// warn tells of entries that do not do what they seem to.
+func (o OrgPlugins) warn(field string, isRepo bool, r *rules) {
+	if len(o.Plugins) == 0 {
+		r.warn(field, "no plugin is enabled here")
+	}
+	for i, name := range o.Plugins {
+		if slices.Contains(o.Plugins[:i], name) {
+			r.warn(field, "the plugin %s stands twice", name)
+		}
+	}
+	if isRepo && len(o.ExcludedRepos) > 0 {
+		r.warn(field+".excluded_repos", "of no effect: only an org has repositories to leave out")
+		return
+	}
+	for i, repo := range o.ExcludedRepos {
+		if strings.Contains(repo, "/") {
+			r.warn(element(field+".excluded_repos", i), "found %q, which leaves nothing out, expected the name of a repository without its org", repo)
+		}
+	}
+}
+
 // checkPlugins refuses plugins that a repository would use twice.
 func (c *Configuration) checkPlugins(r *rules) {
 	for _, key := range sortedKeys(c.Plugins) {
-		if len(c.Plugins[key].Plugins) == 0 {
-			r.warn("plugins."+key, "no plugin is enabled here")
-		}
 		org, repo, isRepo := strings.Cut(key, "/")
+		c.Plugins[key].warn("plugins."+key, isRepo, r)
 		ofOrg := c.Plugins[org]
 		if !isRepo || slices.Contains(ofOrg.ExcludedRepos, repo) {
 			continue

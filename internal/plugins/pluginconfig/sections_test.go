@@ -1,12 +1,16 @@
 package pluginconfig_test
 
 import (
+	"log/slog"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"prow/internal/config/live"
 	"prow/internal/plugins/pluginconfig"
 )
 
@@ -154,6 +158,12 @@ func TestWarnings(t *testing.T) {
 		"triggers: [{repos: [a]}, {repos: [a]}]":                       "triggers[1].repos[0]",
 		"welcome: [{repos: [a], message_template: '{{'}]":              "not a Go template",
 		"blockades: [{blockregexps: ['(']}]":                           "blockades[0].blockregexps[0]",
+		"plugins: {o: {plugins: [nope]}}":                              "plugins.o.plugins[0]: there is no plugin",
+		"unknown_section: {a: b}":                                      "1:1: unknown_section: there is no such field",
+		"size: {}\nsize: {}":                                           "2:1: size: the key stands twice",
+		"plugins: {o: [hold, hold]}":                                   "plugins.o: the plugin hold stands twice",
+		"plugins: {o: {plugins: [hold], excluded_repos: [o/r]}}":       "plugins.o.excluded_repos[0]: found \"o/r\", which leaves nothing out",
+		"plugins: {o/r: {plugins: [hold], excluded_repos: [r]}}":       "plugins.o/r.excluded_repos: of no effect",
 		"plugins: {o: [a]}":                                            "the form org: [a, b] is deprecated",
 		"blockades: [{blockregexps: [a], exceptionregexps: [b, '[']}]": "blockades[0].exceptionregexps[1]",
 	} {
@@ -198,3 +208,46 @@ func TestProbeBlunderbussAndRifleExcludeEachOtherUnlessTheRepositoryIsExcluded(t
 		t.Error("rifle is not enabled")
 	}
 }
+
+func TestAWatcherLogsWarningsOnceForEachVersion(t *testing.T) {
+	opts := options(t, map[string]string{"plugins.yaml": "plugins: {org: {plugins: [nope]}}"})
+	var text lines
+	w, err := pluginconfig.NewWatcher(t.Context(), opts, live.Options{
+		Interval: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&text, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = w.Run(t.Context()) }()
+	for _, name := range []string{"other", "third"} {
+		if err := os.WriteFile(opts.Path, []byte("plugins: {org: {plugins: ["+name+"]}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, func() bool { return w.Get().Enabled(name, "org", "x") })
+	}
+	for _, name := range []string{"nope", "other", "third"} {
+		if got := text.count("there is no plugin \\\"" + name); got != 1 {
+			t.Errorf("%s was told %d times: %s", name, got, text.String())
+		}
+	}
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lines) count(part string) int { return strings.Count(l.String(), part) }
