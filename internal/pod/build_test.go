@@ -460,15 +460,3 @@ func TestBuildErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestSecretVolumeName(t *testing.T) {
-	for in, want := range map[string]string{"plain": "plain", "with.dots": "with-dots-"} {
-		if got := secretVolumeName("", in); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: got %s", in, got)
-		}
-	}
-	long := secretVolumeName("ssh-keys-", strings.Repeat("x", 100))
-	if len(long) != 63 {
-		t.Errorf("long name: %s", long)
-	}
-}
