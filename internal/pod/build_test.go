@@ -249,7 +249,45 @@ func optionsOf[T any](t *testing.T, c corev1.Container, env string) T {
 	return opts
 }
 
-func TestUndecoratedPod(t *testing.T) {
+// TestProbes are the acceptance probes of pod construction, by their numbers.
+func TestProbes(t *testing.T) {
+	t.Run("probe 1: an undecorated presubmit gets its variables and little else", undecoratedPod)
+	t.Run("probe 2 and 11: a decorated presubmit with a cookie file", decoratedPodWithCookieFile)
+	t.Run("probe 3: ssh keys", sshKeysAreMountedBetweenCodeAndTmp)
+	t.Run("probe 4 and 5: nothing to clone", nothingToClone)
+	t.Run("probe 6: two containers have files of their own", severalContainers)
+	t.Run("probe 7: a quarter more than the grace period, unless the pod says otherwise", gracePeriod)
+	t.Run("probe 8: memory", memoryOfContainers)
+	t.Run("probe 9: a default account mounts no token", serviceAccounts)
+	t.Run("probe 10: secrets reach sidecar when they are to be censored", secretsReachTheSidecar)
+}
+
+func gracePeriod(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		grace time.Duration
+		own   *int64
+		want  int64
+	}{
+		"10s are 12":                    {10 * time.Second, nil, 12},
+		"1h is 4500":                    {time.Hour, nil, 4500},
+		"parts of seconds do not count": {1500 * time.Millisecond, nil, 1},
+		"60 stay":                       {10 * time.Second, ptr(int64(60)), 60},
+		"a pod may ask for none":        {10 * time.Second, ptr(int64(0)), 0},
+	} {
+		pod, err := Build(change(decorated(), func(pj *v1.ProwJob, d *v1.DecorationConfig) {
+			d.GracePeriod, pj.Spec.PodSpec.TerminationGracePeriodSeconds = &v1.Duration{Duration: c.grace}, c.own
+		}))
+		if err != nil || *pod.Spec.TerminationGracePeriodSeconds != c.want {
+			t.Errorf("%s: %v, %v", sentence, *pod.Spec.TerminationGracePeriodSeconds, err)
+		}
+	}
+	unset, err := Build(change(decorated(), func(_ *v1.ProwJob, d *v1.DecorationConfig) { d.GracePeriod = nil }))
+	if err != nil || unset.Spec.TerminationGracePeriodSeconds != nil {
+		t.Errorf("without a grace period: %v, %v", unset.Spec.TerminationGracePeriodSeconds, err)
+	}
+}
+
+func undecoratedPod(t *testing.T) {
 	pod := mustBuild(t, "undecorated-presubmit")
 	c := pod.Spec.Containers[0]
 	if c.Name != "test" || c.TerminationMessagePolicy != "FallbackToLogsOnError" || c.Env[0].Name != "MY_ENV" {
@@ -270,7 +308,7 @@ func TestUndecoratedPod(t *testing.T) {
 	}
 }
 
-func TestDecoratedPodWithCookieFile(t *testing.T) {
+func decoratedPodWithCookieFile(t *testing.T) {
 	pod := mustBuild(t, "decorated-presubmit-cookiefile")
 	if got, want := names(pod.Spec.InitContainers, containerName), "clonerefs initupload place-entrypoint"; got != want {
 		t.Errorf("init containers: got %s, want %s", got, want)
@@ -307,7 +345,7 @@ func TestDecoratedPodWithCookieFile(t *testing.T) {
 	}
 }
 
-func TestSSHKeysAreMountedBetweenCodeAndTmp(t *testing.T) {
+func sshKeysAreMountedBetweenCodeAndTmp(t *testing.T) {
 	clone := mustBuild(t, "decorated-ssh-keys").Spec.InitContainers[0]
 	if got, want := names(clone.VolumeMounts, mountName), "logs code ssh-keys-ssh-1 ssh-keys-ssh-2 clonerefs-tmp cookiefile"; got != want {
 		t.Errorf("mounts: got %s, want %s", got, want)
@@ -320,7 +358,7 @@ func TestSSHKeysAreMountedBetweenCodeAndTmp(t *testing.T) {
 	}
 }
 
-func TestNothingToClone(t *testing.T) {
+func nothingToClone(t *testing.T) {
 	for _, name := range []string{"decorated-periodic-without-refs", "decorated-skip-cloning"} {
 		pod := mustBuild(t, name)
 		if got, want := names(pod.Spec.InitContainers, containerName), "initupload place-entrypoint"; got != want {
@@ -336,7 +374,7 @@ func TestNothingToClone(t *testing.T) {
 	}
 }
 
-func TestSeveralContainers(t *testing.T) {
+func severalContainers(t *testing.T) {
 	pod := mustBuild(t, "decorated-two-containers")
 	opts := optionsOf[options.Sidecar](t, pod.Spec.Containers[2], options.SidecarEnv)
 	if len(opts.Entries) != 2 {
@@ -351,7 +389,7 @@ func TestSeveralContainers(t *testing.T) {
 	}
 }
 
-func TestMemory(t *testing.T) {
+func memoryOfContainers(t *testing.T) {
 	containers := mustBuild(t, "decorated-memory").Spec.Containers
 	for i, want := range []struct{ request, limit string }{{"8Gi", "8Gi"}, {"4Gi", "4Gi"}, {"1Gi", "0"}} {
 		r := containers[i].Resources
@@ -361,14 +399,14 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-func TestServiceAccounts(t *testing.T) {
+func serviceAccounts(t *testing.T) {
 	pod := mustBuild(t, "decorated-default-account-s3")
 	if pod.Spec.ServiceAccountName != "x" || *pod.Spec.AutomountServiceAccountToken || strings.Contains(names(pod.Spec.Volumes, volumeName), "gcs") {
 		t.Errorf("pod: %+v", pod.Spec)
 	}
 }
 
-func TestSecretsReachTheSidecar(t *testing.T) {
+func secretsReachTheSidecar(t *testing.T) {
 	pod := mustBuild(t, "decorated-censor")
 	sidecar := find(t, pod.Spec.Containers, "sidecar", containerName)
 	if got, want := optionsOf[options.Sidecar](t, sidecar, options.SidecarEnv).CensoringOptions.SecretDirectories, []string{"/secret", "/file", "/secrets/censor-2"}; !slices.Equal(got, want) {
@@ -420,17 +458,5 @@ func TestBuildErrors(t *testing.T) {
 		if _, err := Build(c.pj); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", sentence, err, c.want)
 		}
-	}
-}
-
-func TestSecretVolumeName(t *testing.T) {
-	for in, want := range map[string]string{"plain": "plain", "with.dots": "with-dots-"} {
-		if got := secretVolumeName("", in); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: got %s", in, got)
-		}
-	}
-	long := secretVolumeName("ssh-keys-", strings.Repeat("x", 100))
-	if len(long) != 63 {
-		t.Errorf("long name: %s", long)
 	}
 }

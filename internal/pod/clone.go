@@ -57,30 +57,30 @@ func newClone(config *v1.DecorationConfig, spec v1.ProwJobSpec) (*clone, error) 
 	}
 	for _, secret := range config.SSHKeySecrets {
 		dir := path.Join(sshKeysDir, secret)
-		c.addSecret(secretVolumeName(sshKeysPrefix, secret), dir, secretWithMode(secret))
+		c.addSecret(v1.SSHKeyVolume(secret), dir, secretWithMode(secret))
 		c.options.KeyFiles = append(c.options.KeyFiles, dir)
 	}
 	if secret := config.OauthTokenSecret; secret != nil {
-		c.addSecret(secretVolumeName("", secret.Name), oauthDir, secretWithKey(secret.Name, secret.Key))
+		c.addSecret(v1.SecretVolume(secret.Name), oauthDir, secretWithKey(secret.Name, secret.Key))
 		c.options.OauthTokenFile = path.Join(oauthDir, secret.Key)
 	}
 	if secret := config.GitHubAppPrivateKeySecret; secret != nil {
-		c.addSecret(secretVolumeName("", secret.Name), githubAppDir, secretWithKey(secret.Name, secret.Key))
+		c.addSecret(v1.SecretVolume(secret.Name), githubAppDir, secretWithKey(secret.Name, secret.Key))
 		c.options.GitHubAppPrivateKeyFile = path.Join(githubAppDir, secret.Key)
 	}
-	c.mounts = append(c.mounts, corev1.VolumeMount{Name: cloneTmpVolume, MountPath: "/tmp"})
-	c.volumes = append(c.volumes, emptyDir(cloneTmpVolume))
+	c.mounts = append(c.mounts, corev1.VolumeMount{Name: v1.CloneTmpVolume, MountPath: "/tmp"})
+	c.volumes = append(c.volumes, emptyDir(v1.CloneTmpVolume))
 	if cookie := config.CookieFileSecret; cookie != nil && *cookie != "" {
 		secret, key, found := strings.Cut(*cookie, "/")
 		if !found {
 			key = secret
 		}
-		c.addSecret(cookieFileVolume, cookieFileDir, secretWithMode(secret))
+		c.addSecret(v1.CookieFileVolume, cookieFileDir, secretWithMode(secret))
 		c.options.CookiePath = path.Join(cookieFileDir, key)
 	}
 	if source := mirrorSource(config.GitMirrorVolume); source != nil {
-		c.mounts = append(c.mounts, corev1.VolumeMount{Name: mirrorVolume, MountPath: mirrorDir, ReadOnly: true})
-		c.volumes = append(c.volumes, corev1.Volume{Name: mirrorVolume, VolumeSource: *source})
+		c.mounts = append(c.mounts, corev1.VolumeMount{Name: v1.GitMirrorsVolume, MountPath: mirrorDir, ReadOnly: true})
+		c.volumes = append(c.volumes, corev1.Volume{Name: v1.GitMirrorsVolume, VolumeSource: *source})
 		c.options.MirrorDir = mirrorDir
 	}
 	return c, nil

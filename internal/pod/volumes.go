@@ -1,8 +1,6 @@
 package pod
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path"
 	"slices"
@@ -10,7 +8,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/pod/options"
@@ -30,24 +27,11 @@ const (
 	localOutputDir = "/output"
 )
 
-// Names of volumes that decoration adds whatever the job says; jobs may not
-// declare them.
-const (
-	gcsCredentialsVolume = "gcs-credentials"
-	s3CredentialsVolume  = "s3-credentials"
-	outputVolume         = "output"
-	storageVolume        = "storage"
-	cloneTmpVolume       = "clonerefs-tmp"
-	cookieFileVolume     = "cookiefile"
-	mirrorVolume         = "git-mirrors"
-	sshKeysPrefix        = "ssh-keys-"
-)
-
 // The volumes that the containers share.
 var (
-	logsMount  = corev1.VolumeMount{Name: "logs", MountPath: "/logs"}
-	toolsMount = corev1.VolumeMount{Name: "tools", MountPath: "/tools"}
-	codeMount  = corev1.VolumeMount{Name: "code", MountPath: "/home/prow/go"}
+	logsMount  = corev1.VolumeMount{Name: v1.LogsVolume, MountPath: "/logs"}
+	toolsMount = corev1.VolumeMount{Name: v1.ToolsVolume, MountPath: "/tools"}
+	codeMount  = corev1.VolumeMount{Name: v1.CodeVolume, MountPath: "/home/prow/go"}
 )
 
 // storage is how initupload and sidecar reach storage.
@@ -65,14 +49,14 @@ func (b *builder) storage(config *v1.DecorationConfig) (*storage, error) {
 	s := &storage{config: config.GCSConfiguration.DeepCopy()}
 	if b.localOutput != "" {
 		s.config.LocalOutputDir = localOutputDir
-		s.addDirectory(outputVolume, b.localOutput, localOutputDir, nil)
+		s.addDirectory(v1.OutputVolume, b.localOutput, localOutputDir, nil)
 		return s, nil
 	}
 	if name := config.GCSCredentialsSecret; name != nil && *name != "" {
-		s.gcsCredentialsFile = s.addCredentials(gcsCredentialsVolume, *name, gcsCredentialsDir)
+		s.gcsCredentialsFile = s.addCredentials(v1.GCSCredentialsVolume, *name, gcsCredentialsDir)
 	}
 	if name := config.S3CredentialsSecret; name != nil && *name != "" {
-		s.s3CredentialsFile = s.addCredentials(s3CredentialsVolume, *name, s3CredentialsDir)
+		s.s3CredentialsFile = s.addCredentials(v1.S3CredentialsVolume, *name, s3CredentialsDir)
 	}
 	place, err := v1.ParseStoragePath(s.config.Bucket)
 	if err != nil {
@@ -84,7 +68,7 @@ func (b *builder) storage(config *v1.DecorationConfig) (*storage, error) {
 			return nil, fmt.Errorf("gcs_configuration: bucket %q: a file URL needs an absolute path and no host", s.config.Bucket)
 		}
 		create, dir := corev1.HostPathDirectoryOrCreate, path.Clean(place.Path)
-		s.addDirectory(storageVolume, dir, dir, &create)
+		s.addDirectory(v1.StorageVolume, dir, dir, &create)
 	}
 	return s, nil
 }
@@ -146,22 +130,6 @@ func emptyDir(name string) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
 }
 
-// secretVolumeName makes a volume name of a secret's name: mostly the same, but
-// secrets may have dots and longer names than volumes.
-func secretVolumeName(prefix, secret string) string {
-	name := prefix + secret
-	if len(validation.IsDNS1123Label(name)) == 0 {
-		return name
-	}
-	const hashLength = 8
-	sum := sha256.Sum256([]byte(name))
-	name = strings.ReplaceAll(name, ".", "-")
-	if most := validation.DNS1123LabelMaxLength - hashLength - 1; len(name) > most {
-		name = name[:most]
-	}
-	return strings.Trim(name, "-") + "-" + hex.EncodeToString(sum[:])[:hashLength]
-}
-
 func uniqueVolumes(volumes []corev1.Volume) error {
 	seen := map[string]bool{}
 	for _, volume := range volumes {
@@ -171,32 +139,4 @@ func uniqueVolumes(volumes []corev1.Volume) error {
 		seen[volume.Name] = true
 	}
 	return nil
-}
-
-// ReservedVolumes are the names of the volumes that decoration by this config
-// may add, which a job therefore may not declare.
-func ReservedVolumes(config *v1.DecorationConfig) []string {
-	names := []string{
-		logsMount.Name, toolsMount.Name, codeMount.Name, gcsCredentialsVolume, s3CredentialsVolume,
-		outputVolume, cloneTmpVolume, cookieFileVolume,
-	}
-	if config == nil {
-		return names
-	}
-	if config.GCSConfiguration != nil && strings.HasPrefix(config.GCSConfiguration.Bucket, "file://") {
-		names = append(names, storageVolume)
-	}
-	if mirrorSource(config.GitMirrorVolume) != nil {
-		names = append(names, mirrorVolume)
-	}
-	for _, secret := range config.SSHKeySecrets {
-		names = append(names, secretVolumeName(sshKeysPrefix, secret))
-	}
-	if secret := config.OauthTokenSecret; secret != nil {
-		names = append(names, secretVolumeName("", secret.Name))
-	}
-	if secret := config.GitHubAppPrivateKeySecret; secret != nil {
-		names = append(names, secretVolumeName("", secret.Name))
-	}
-	return names
 }

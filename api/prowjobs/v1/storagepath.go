@@ -27,6 +27,9 @@ func ParseStoragePath(bucket string) (StoragePath, error) {
 	if err != nil {
 		return StoragePath{}, fmt.Errorf("bucket %q: %w", bucket, err)
 	}
+	if u.Scheme == "" || u.Opaque != "" {
+		return StoragePath{}, fmt.Errorf("bucket %q is not of the form provider://bucket/path", bucket)
+	}
 	return StoragePath{Provider: u.Scheme, Bucket: u.Host, Path: u.Path}, nil
 }
 
