@@ -118,9 +118,8 @@ func Run(ctx context.Context, o *Options, streams Streams) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("bad options: %w", err)
 	}
-	level, secrets := new(slog.LevelVar), new(secret.Store)
-	level.Set(slog.LevelWarn)
-	log := service.NewLogger(streams.Err, level, secrets).With("component", Name)
+	secrets := new(secret.Store)
+	log := service.NewLogger(streams.Err, slog.LevelInfo, secrets).With("component", Name)
 	cfg, err := config.Load(ctx, o.Config)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func runJob(ctx context.Context, cluster *rest.Config, namespace string, pj *v1.
 	if err := c.Create(ctx, pj); err != nil {
 		return nil, fmt.Errorf("create ProwJob %s/%s: %w", namespace, pj.Name, err)
 	}
-	log.Warn("Waiting for the ProwJob to end.", "namespace", namespace, "name", pj.Name)
+	log.Info("Waiting for the ProwJob to end.", "namespace", namespace, "name", pj.Name)
 	for {
 		status, err := awaitEnd(ctx, c, pj)
 		switch {

@@ -193,6 +193,7 @@ func sidecarContainer(config *v1.DecorationConfig, resources *corev1.ResourceReq
 		censoring.BufferSize = c.CensoringBufferSize
 		censoring.IncludeDirectories = c.IncludeDirectories
 		censoring.ExcludeDirectories = c.ExcludeDirectories
+		censoring.IniFilenames = c.IniFilenames
 		censoring.MinimumSecretLength = c.MinimumSecretLength
 	}
 	encoded, err := encode(options.Sidecar{

@@ -132,6 +132,9 @@ type CensoringOptions struct {
 	IncludeDirectories []string `json:"include_directories,omitempty"`
 	// ExcludeDirectories are globs that are left alone.
 	ExcludeDirectories []string `json:"exclude_directories,omitempty"`
+	// IniFilenames are base names of secret files in INI form, whose values are
+	// secrets too.
+	IniFilenames []string `json:"ini_filenames,omitempty"`
 	// MinimumSecretLength is the shortest secret, in bytes, that is censored. Default: 0.
 	MinimumSecretLength *int `json:"minimum_secret_length,omitempty"`
 }

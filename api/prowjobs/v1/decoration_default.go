@@ -105,6 +105,9 @@ func (c *CensoringOptions) applyDefault(def *CensoringOptions) *CensoringOptions
 	if c.ExcludeDirectories == nil {
 		c.ExcludeDirectories = def.ExcludeDirectories
 	}
+	if c.IniFilenames == nil {
+		c.IniFilenames = def.IniFilenames
+	}
 	c.MinimumSecretLength = cmp.Or(c.MinimumSecretLength, def.MinimumSecretLength)
 	return c
 }

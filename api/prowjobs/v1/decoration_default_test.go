@@ -27,7 +27,7 @@ func fullDecoration(mark string, n int64) *DecorationConfig {
 		GitMirrorVolume: &GitMirrorVolume{HostPath: mark, ClaimName: mark}, LogChunkInterval: &Duration{time.Minute},
 		SkipCloning: &yes, CookieFileSecret: &mark, OauthTokenSecret: &OauthTokenSecret{Name: mark, Key: mark},
 		GitHubAPIEndpoints: []string{mark}, GitHubAppID: mark, GitHubAppPrivateKeySecret: &GitHubAppPrivateKeySecret{Name: mark, Key: mark},
-		CensorSecrets: &yes, CensoringOptions: &CensoringOptions{CensoringConcurrency: &n, CensoringBufferSize: &size, IncludeDirectories: []string{mark}, ExcludeDirectories: []string{mark}, MinimumSecretLength: &length},
+		CensorSecrets: &yes, CensoringOptions: &CensoringOptions{CensoringConcurrency: &n, CensoringBufferSize: &size, IncludeDirectories: []string{mark}, ExcludeDirectories: []string{mark}, IniFilenames: []string{mark}, MinimumSecretLength: &length},
 		UploadIgnoresInterrupts: &yes, SetLimitEqualsMemoryRequest: &yes, DefaultMemoryRequest: &memory,
 		SchedulingOptions: &SchedulingOptions{Affinity: &corev1.Affinity{}, Tolerations: []corev1.Toleration{{Key: mark}}},
 		PodPendingTimeout: &metav1.Duration{Duration: time.Hour}, PodRunningTimeout: &metav1.Duration{Duration: time.Hour}, PodUnscheduledTimeout: &metav1.Duration{Duration: time.Hour},
