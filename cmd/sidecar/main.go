@@ -37,5 +37,5 @@ func run() int {
 		logger.Error("The options are invalid.", "error", err.Error())
 		return code
 	}
-	return sidecar.Run(context.Background(), &opts, os.LookupEnv, upload.Open, signals, os.Stderr, time.Now)
+	return sidecar.Run(context.Background(), &opts, os.LookupEnv, upload.Opener(opts.GCSOptions), signals, os.Stderr, time.Now)
 }

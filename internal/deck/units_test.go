@@ -1,7 +1,6 @@
 package deck
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/storage"
+	"prow/internal/storage/filestore"
 )
 
 func TestLinesBecomeHTML(t *testing.T) {
@@ -156,7 +156,7 @@ func TestOptionsThatExcludeEachOther(t *testing.T) {
 func TestAnyPartOfALargeLogIsReadExactly(t *testing.T) {
 	const total = 3*linesPerMark + 17
 	dir := t.TempDir()
-	bucket, err := fileStorage().Open(context.Background(), "file://"+dir)
+	bucket, err := filestore.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
