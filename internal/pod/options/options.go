@@ -9,6 +9,7 @@ package options
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/pod/wrapper"
@@ -117,6 +118,9 @@ type Sidecar struct {
 	// IgnoreInterrupts keeps sidecar from storing early on a signal.
 	IgnoreInterrupts   bool `json:"ignore_interrupts,omitempty"`
 	WriteMemoryProfile bool `json:"write_memory_profile,omitempty"`
+	// LogChunkInterval, in nanoseconds, is how often the growth of the logs is
+	// stored during the run; 0 stores them at the end only.
+	LogChunkInterval time.Duration `json:"log_chunk_interval,omitempty"`
 	// The older places of three censoring options.
 	DeprecatedSecretDirectories    []string   `json:"secret_directories,omitempty"`
 	DeprecatedCensoringConcurrency *int64     `json:"censoring_concurrency,omitempty"`
