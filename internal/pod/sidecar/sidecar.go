@@ -44,6 +44,8 @@ type Sidecar struct {
 	log    *os.File
 	guard  *guard
 	now    func() time.Time
+	// wait replaces the wait before another attempt where it is not nil.
+	wait func(context.Context, time.Duration) error
 	// chunks is nil where no parts of logs are stored.
 	chunks *chunker
 }
@@ -52,6 +54,11 @@ type Sidecar struct {
 // The signals are those that ask it to end. Messages go to stderr, and with the
 // output to storage.
 func Run(ctx context.Context, opts *options.Sidecar, environ func(string) (string, bool), open func(context.Context, string) (storage.Bucket, error), signals <-chan os.Signal, stderr io.Writer, now func() time.Time) int {
+	return run(ctx, &Sidecar{opts: opts, open: open, now: now}, environ, signals, stderr)
+}
+
+// run makes the rest of a Sidecar, and runs it.
+func run(ctx context.Context, s *Sidecar, environ func(string) (string, bool), signals <-chan os.Signal, stderr io.Writer) int {
 	log, err := os.CreateTemp("", "sidecar-logs*.txt")
 	if err != nil {
 		cli.NewLogger(stderr, "sidecar", slog.LevelDebug).Error("The log file cannot be made.", "error", err.Error())
@@ -59,18 +66,18 @@ func Run(ctx context.Context, opts *options.Sidecar, environ func(string) (strin
 	}
 	defer os.Remove(log.Name())
 	logger := cli.NewLogger(io.MultiWriter(stderr, log), "sidecar", slog.LevelDebug)
-	spec, err := downward.FromEnv(environ)
+	s.log, s.logger = log, logger
+	s.spec, err = downward.FromEnv(environ)
 	if err != nil {
 		logger.Error("The job is not known, so nothing can be stored.", "error", err.Error())
 		return 0
 	}
-	guard, err := newGuard(opts.CensoringOptions)
+	s.guard, err = newGuard(s.opts.CensoringOptions)
 	if err != nil {
 		logger.Error("The censoring options are invalid.", "error", err.Error())
 		return cli.ExitBadOptions
 	}
-	s := &Sidecar{opts: opts, spec: spec, open: open, logger: logger, log: log, guard: guard, now: now}
-	if opts.WriteMemoryProfile {
+	if s.opts.WriteMemoryProfile {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go s.profile(ctx)
@@ -81,7 +88,7 @@ func Run(ctx context.Context, opts *options.Sidecar, environ func(string) (strin
 		logger.Error("The output of the run is not stored completely; see upload-manifest.json beside finished.json.", "error", s.guard.Name(text(err)))
 		return exitLost
 	}
-	if failures > 0 && opts.EntryError {
+	if failures > 0 && s.opts.EntryError {
 		return 1
 	}
 	return 0
@@ -151,6 +158,9 @@ func (s *Sidecar) store(ctx context.Context, v verdict) error {
 	}
 	run := upload.New(&opts, s.spec, s.open, s.logger)
 	run.Censor = s.guard
+	if s.wait != nil {
+		run.Wait = s.wait
+	}
 	if err := run.Items(ctx); err != nil {
 		s.logger.Error("Not all artifacts could be stored.", "error", s.guard.Name(text(err)))
 		lost = append(lost, err)

@@ -55,13 +55,13 @@ type Run struct {
 	mu       sync.Mutex
 	manifest artifacts.UploadManifest
 
-	// wait is replaced in tests.
-	wait func(context.Context, time.Duration) error
+	// Wait waits before another attempt.
+	Wait func(context.Context, time.Duration) error
 }
 
 // New returns the run that a utility was told about.
 func New(opts *options.Upload, spec *downward.JobSpec, open func(context.Context, string) (storage.Bucket, error), logger *slog.Logger) *Run {
-	return &Run{Logger: logger, Open: open, opts: opts, run: spec.Run(), wait: wait}
+	return &Run{Logger: logger, Open: open, opts: opts, run: spec.Run(), Wait: wait}
 }
 
 // Items stores the pointers to the run and the items.

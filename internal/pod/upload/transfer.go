@@ -67,7 +67,7 @@ func (r *Run) store(ctx context.Context, bucket storage.Bucket, o *object, slots
 	for attempt := 1; err == nil || !errors.Is(err, errFinal); attempt++ {
 		if err != nil {
 			r.Logger.WarnContext(ctx, "Storing failed and will be tried again.", "dest", o.key, "attempt", attempt-1, "error", r.name(err.Error()))
-			if r.wait(ctx, pause(attempt-1)) != nil {
+			if r.Wait(ctx, pause(attempt-1)) != nil {
 				break
 			}
 		}

@@ -56,7 +56,7 @@ func newFixture(t testing.TB, change func(*options.Upload, *downward.JobSpec)) *
 	}
 	open := func(context.Context, string) (storage.Bucket, error) { return keepOpen{f.bucket}, nil }
 	f.run = New(opts, spec, open, slog.New(slog.NewTextHandler(&lockedWriter{w: f.log}, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	f.run.wait = func(ctx context.Context, d time.Duration) error {
+	f.run.Wait = func(ctx context.Context, d time.Duration) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.waits = append(f.waits, d)
