@@ -197,7 +197,7 @@ func TestOneContainer(t *testing.T) {
 	f.stored(t, "sidecar-logs.json")
 }
 
-func TestSeveralContainers(t *testing.T) {
+func TestProbe25SeveralContainers(t *testing.T) {
 	markers := []string{"0", "1", "130", "1130", "1", "0"}
 	for _, entryError := range []bool{false, true} {
 		var names []string
@@ -221,7 +221,7 @@ func TestSeveralContainers(t *testing.T) {
 	}
 }
 
-func TestSignal(t *testing.T) {
+func TestProbe26Signal(t *testing.T) {
 	for _, ignore := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ignored: %t", ignore), func(t *testing.T) {
 			f := newFixture(t, "test")
@@ -316,7 +316,7 @@ func TestAwait(t *testing.T) {
 	})
 }
 
-func TestMetadata(t *testing.T) {
+func TestProbe27Metadata(t *testing.T) {
 	f := newFixture(t, "a", "b", "c")
 	for name, content := range map[string]string{"a": `{"hello":"hello","first":1}`, "b": `{"hello":"hola, friend"}`, "c": `not JSON`} {
 		f.write(t, "logs/artifacts/"+name+"-metadata.json", content)

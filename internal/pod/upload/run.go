@@ -88,7 +88,7 @@ func (r *Run) Files(ctx context.Context, files []File) error {
 	var objects []object
 	for _, f := range files {
 		key := path.Join(dir, r.name(f.Name))
-		objects = append(objects, object{key: key, open: f.Open, compress: shouldCompress(key, r.opts.CompressFileTypes)})
+		objects = append(objects, r.own(key, f))
 	}
 	return r.send(ctx, objects)
 }
@@ -101,7 +101,20 @@ func (r *Run) Last(ctx context.Context, file File) error {
 		return err
 	}
 	key := path.Join(dir, file.Name)
-	return r.send(ctx, []object{{key: key, open: file.Open, unlisted: true, compress: shouldCompress(key, r.opts.CompressFileTypes)}})
+	o := r.own(key, file)
+	o.unlisted = true
+	return r.send(ctx, []object{o})
+}
+
+// own is the object of what a utility has to say. Its type is that of its name, so
+// that JSON is not taken for text.
+func (r *Run) own(key string, file File) object {
+	return object{
+		key:      key,
+		open:     file.Open,
+		opts:     storage.PutOptions{ContentType: mediaType(path.Ext(key), r.opts.MediaTypes)},
+		compress: shouldCompress(key, r.opts.CompressFileTypes),
+	}
 }
 
 // PutPart stores a part of a log, with one attempt: what it holds is not lost, for
