@@ -38,9 +38,10 @@ func (b *Bucket) Put(ctx context.Context, key string, src io.Reader, opts storag
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", key, err)
 	}
+	kind := cmp.Or(opts.ContentType, http.DetectContentType(buf[:n]))
 	described, err := json.Marshal(resource{
 		Name:            key,
-		ContentType:     cmp.Or(opts.ContentType, http.DetectContentType(buf[:n])),
+		ContentType:     kind,
 		ContentEncoding: opts.ContentEncoding,
 		CacheControl:    opts.CacheControl,
 		Metadata:        opts.Metadata,
@@ -56,9 +57,9 @@ func (b *Bucket) Put(ctx context.Context, key string, src io.Reader, opts storag
 	_, _ = sum.Write(buf[:n])
 	var stored []byte
 	if last {
-		stored, err = b.putWhole(ctx, query, described, buf[:n])
+		stored, err = b.putWhole(ctx, query, described, kind, buf[:n])
 	} else {
-		stored, err = b.putChunks(ctx, query, described, src, buf, n, sum)
+		stored, err = b.putChunks(ctx, query, described, kind, src, buf, n, sum)
 	}
 	if err == nil {
 		err = b.check(ctx, key, stored, sum)
@@ -80,7 +81,7 @@ func (b *Bucket) check(ctx context.Context, key string, stored []byte, sum hash.
 }
 
 // putWhole sends an object in one request.
-func (b *Bucket) putWhole(ctx context.Context, query url.Values, described, content []byte) ([]byte, error) {
+func (b *Bucket) putWhole(ctx context.Context, query url.Values, described []byte, kind string, content []byte) ([]byte, error) {
 	var head bytes.Buffer
 	parts := multipart.NewWriter(&head)
 	w, err := parts.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/json; charset=UTF-8"}})
@@ -88,8 +89,8 @@ func (b *Bucket) putWhole(ctx context.Context, query url.Values, described, cont
 		_, err = w.Write(described)
 	}
 	if err == nil {
-		// The type is in the description; here it would have to be repeated.
-		_, err = parts.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/octet-stream"}})
+		// Some services heed only this type, others only that in the description.
+		_, err = parts.CreatePart(textproto.MIMEHeader{"Content-Type": {kind}})
 	}
 	if err != nil {
 		return nil, err
@@ -105,9 +106,9 @@ func (b *Bucket) putWhole(ctx context.Context, query url.Values, described, cont
 }
 
 // putChunks sends an object of which the first n bytes are in buf in chunks.
-func (b *Bucket) putChunks(ctx context.Context, query url.Values, described []byte, src io.Reader, buf []byte, n int, sum hash.Hash) (stored []byte, err error) {
+func (b *Bucket) putChunks(ctx context.Context, query url.Values, described []byte, kind string, src io.Reader, buf []byte, n int, sum hash.Hash) (stored []byte, err error) {
 	query.Set("uploadType", "resumable")
-	header := http.Header{"Content-Type": {"application/json; charset=UTF-8"}}
+	header := http.Header{"Content-Type": {"application/json; charset=UTF-8"}, "X-Upload-Content-Type": {kind}}
 	resp, err := b.client.Do(ctx, b.request(http.MethodPost, b.objects("/upload", "", query), header, described), http.StatusOK)
 	if _, err := answer(resp, err); err != nil {
 		return nil, err
