@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -252,4 +253,18 @@ func TestCredentials(t *testing.T) {
 			t.Error("a missing file must be an error")
 		}
 	})
+}
+
+func TestCertificates(t *testing.T) {
+	plain := storagetest.NewS3(t)
+	server := httptest.NewTLSServer(plain)
+	t.Cleanup(server.Close)
+	for insecure, want := range map[bool]string{true: "", false: "certificate"} {
+		c := config(plain)
+		c.Endpoint, c.Insecure = server.URL, insecure
+		err := open(t, plain, c).Put(t.Context(), "x", strings.NewReader("x"), storage.PutOptions{})
+		if (err == nil) != insecure || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("insecure: %t: %v", insecure, err)
+		}
+	}
 }

@@ -75,6 +75,12 @@ func RunFaults(t *testing.T, open func(t *testing.T) (storage.Bucket, *Faulty)) 
 			}
 		}
 	})
+	t.Run("objects that end where a piece of the upload ends are whole", func(t *testing.T) {
+		b, f := open(t)
+		for _, size := range []int{minPart - 1, minPart, minPart + 1, 2 * minPart} {
+			check(t, b, f, big[:size], 0)
+		}
+	})
 	t.Run("a write that is always refused is an error in the end", func(t *testing.T) {
 		b, f := open(t)
 		f.Fail(func(r *http.Request) *Fault { return &Fault{Status: http.StatusServiceUnavailable} })
@@ -92,9 +98,12 @@ func RunFaults(t *testing.T, open func(t *testing.T) (storage.Bucket, *Faulty)) 
 	})
 	t.Run("a large object that cannot be completed leaves nothing behind", func(t *testing.T) {
 		b, f := open(t)
+		pieces := 0
 		f.Fail(func(r *http.Request) *Fault {
 			if r.ContentLength > 1<<20 {
-				return &Fault{Status: http.StatusForbidden}
+				if pieces++; pieces > 1 {
+					return &Fault{Status: http.StatusForbidden}
+				}
 			}
 			return nil
 		})
