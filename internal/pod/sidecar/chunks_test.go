@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,7 +112,7 @@ func TestSecretsAcrossTheBordersOfParts(t *testing.T) {
 	const multi, other = "first line\nsecond LINE\nthird-and-last", "last hope of men"
 	text := "begin\n" + multi + "\nbetween\nthird-and-" + other + "\n" + multi + multi + " hope of men\nfirst line\nsecond LINE\nthird-and-l\nend\n"
 	random := rand.New(rand.NewPCG(1, 2))
-	for round := range 60 {
+	for round := range 25 {
 		f := newFixture(t, "test")
 		f.write(t, "secrets/..data/token", multi)
 		f.write(t, "secrets/other", other)
@@ -280,5 +281,37 @@ func TestPartsStayWhereTheLogCannotBeStored(t *testing.T) {
 	}
 	if log := stderr.String(); !strings.Contains(log, "upload-manifest.json beside finished.json") || strings.Contains(log, "friend") {
 		t.Errorf("the last words: %s", log)
+	}
+}
+
+// A pod that is told to end may be killed at any moment: what tells most goes first.
+func TestLogsGoFirstWhenThePodEnds(t *testing.T) {
+	f := newFixture(t, "test")
+	var mu sync.Mutex
+	var order []string
+	bucket := &unwilling{Bucket: f.bucket, refuse: func(key string) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, strings.TrimPrefix(key, runDir))
+		return true, nil
+	}}
+	at := func(name string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Index(order, name)
+	}
+	f.signals <- os.Interrupt
+	code := f.start(t, bucket, io.Discard)
+	poll30(t, "the early upload", func() bool { return at(artifacts.UploadManifestFile) >= 0 })
+	if log, finished, item := at("build-log.txt"), at("finished.json"), at("artifacts/x.txt"); log > finished || finished > item {
+		t.Errorf("early: %v", order)
+	}
+	mu.Lock()
+	order = nil
+	mu.Unlock()
+	f.write(t, "logs/test-marker.txt", "0")
+	<-code
+	if item, log, manifest, finished := at("artifacts/x.txt"), at("build-log.txt"), at(artifacts.UploadManifestFile), at("finished.json"); item > log || log > manifest || manifest > finished {
+		t.Errorf("in the end: %v", order)
 	}
 }

@@ -124,7 +124,7 @@ func (s *Sidecar) run(ctx context.Context, signals <-chan os.Signal) (failures i
 			s.logger.Error("The result of an entry is not known.", "entry", s.opts.Entries[i].String(i), "error", r.err.Error())
 		}
 	}
-	return verdict.failures, s.store(ctx, verdict)
+	return verdict.failures, s.store(ctx, verdict, false)
 }
 
 func (s *Sidecar) onSignal(ctx context.Context, signal os.Signal) {
@@ -134,13 +134,14 @@ func (s *Sidecar) onSignal(ctx context.Context, signal os.Signal) {
 	}
 	s.logger.Error("Received a signal; storing what there is.", "signal", signal.String())
 	// What could not be stored now is tried again in the end.
-	_ = s.store(ctx, verdict{aborted: true})
+	_ = s.store(ctx, verdict{aborted: true}, true)
 }
 
 // store puts everything into storage: the items, then the logs, and in the end what
-// tells how that went, the manifest and finished.json. Its error is about what is
-// not stored.
-func (s *Sidecar) store(ctx context.Context, v verdict) error {
+// tells how that went, the manifest and finished.json. Where the pod may be killed
+// at any moment, the logs and a first finished.json go before the items, which may be
+// large. The error is about what is not stored.
+func (s *Sidecar) store(ctx context.Context, v verdict, hurry bool) error {
 	s.chunks.stop()
 	var lost []error
 	problems := map[string]any{}
@@ -161,13 +162,22 @@ func (s *Sidecar) store(ctx context.Context, v verdict) error {
 	if s.wait != nil {
 		run.Wait = s.wait
 	}
+	storeLogs := func() {
+		if err := run.Files(ctx, s.logs(censorErr)); err != nil {
+			s.logger.Error("Not all logs could be stored.", "error", s.guard.Name(text(err)))
+			lost = append(lost, err)
+		}
+	}
+	if hurry {
+		storeLogs()
+		_ = s.last(ctx, run, artifacts.FinishedFile, s.finished(v, metadata, problems)) // and again below
+	}
 	if err := run.Items(ctx); err != nil {
 		s.logger.Error("Not all artifacts could be stored.", "error", s.guard.Name(text(err)))
 		lost = append(lost, err)
 	}
-	if err := run.Files(ctx, s.logs(censorErr)); err != nil {
-		s.logger.Error("Not all logs could be stored.", "error", s.guard.Name(text(err)))
-		lost = append(lost, err)
+	if !hurry {
+		storeLogs()
 	}
 	manifest := run.Manifest()
 	manifest.Timestamp = s.now().Unix()

@@ -443,9 +443,10 @@ func TestUnknownJobAndBadOptions(t *testing.T) {
 // stores it nevertheless, as a request that is on its way already would be.
 type slowBucket struct {
 	storage.Bucket
-	once    sync.Once
-	reached chan struct{}
-	later   chan struct{}
+	once       sync.Once
+	reached    chan struct{}
+	later      chan struct{}
+	closeLater sync.Once
 }
 
 func (b *slowBucket) Put(ctx context.Context, key string, src io.Reader, opts storage.PutOptions) error {
@@ -455,7 +456,7 @@ func (b *slowBucket) Put(ctx context.Context, key string, src io.Reader, opts st
 	first := false
 	b.once.Do(func() { first = true })
 	if !first {
-		defer close(b.later)
+		defer b.closeLater.Do(func() { close(b.later) })
 		return b.Bucket.Put(ctx, key, src, opts)
 	}
 	close(b.reached)
