@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -175,9 +176,13 @@ func (c *Client) send(ctx context.Context, r *Request, progress func()) (*http.R
 	for _, piece := range r.Body {
 		size += len(piece)
 	}
+	gate := &gate{}
+	// The transport may still be writing when it has given up; but then the caller may
+	// be using the memory for something else.
+	defer gate.close()
 	var body io.Reader = http.NoBody
 	if size > 0 {
-		body = &pieces{rest: r.Body, progress: progress}
+		body = &pieces{rest: r.Body, progress: progress, gate: gate}
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, body)
 	if err != nil {
@@ -186,7 +191,7 @@ func (c *Client) send(ctx context.Context, r *Request, progress func()) (*http.R
 	req.ContentLength = int64(size)
 	if size > 0 {
 		req.GetBody = func() (io.ReadCloser, error) {
-			return io.NopCloser(&pieces{rest: r.Body, progress: progress}), nil
+			return io.NopCloser(&pieces{rest: r.Body, progress: progress, gate: gate}), nil
 		}
 	}
 	for key, values := range r.Header {
@@ -219,9 +224,27 @@ type pieces struct {
 	rest     [][]byte
 	at       int
 	progress func()
+	gate     *gate
+}
+
+// gate ends all reading.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
 }
 
 func (p *pieces) Read(b []byte) (int, error) {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	if p.gate.closed {
+		return 0, io.ErrClosedPipe
+	}
 	p.progress()
 	for len(p.rest) > 0 {
 		n := copy(b, p.rest[0][p.at:])
