@@ -42,6 +42,10 @@ test-browser: build ## Let a real browser (chromium, npm) use the pages; screens
 	@mkdir -p $(CURDIR)/artifacts/screenshots
 	PROW_TEST_BROWSER=1 SCREENSHOTS=$(CURDIR)/artifacts/screenshots PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -count 1 -v -run TestBrowser ./internal/deck
 
+.PHONY: test-storage
+test-storage: ## Run the clients of GCS and S3 on servers of others (many dependencies; not part of test)
+	go test -C test/storage ./...
+
 .PHONY: race
 race: build ## Run the tests with the race detector
 	CGO_ENABLED=1 PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)

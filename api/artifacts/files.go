@@ -16,6 +16,8 @@ const (
 	ProwJobFile      = "prowjob.json"
 	PodInfoFile      = "podinfo.json"
 	SidecarLogFile   = "sidecar-logs.json"
+	// UploadManifestFile tells of every file whether it was stored; see UploadManifest.
+	UploadManifestFile = "upload-manifest.json"
 	// ArtifactsDir holds what the test put into $ARTIFACTS.
 	ArtifactsDir = "artifacts"
 	// LatestBuildFile holds the build id that last started or finished.

@@ -20,19 +20,19 @@ func TestPathForSpec(t *testing.T) {
 		run  Run
 		want string
 	}{
-		"explicit names the default repository":              {explicit, presubmit("kubernetes", "kubernetes"), "pr-logs/pull/kubernetes_kubernetes/1/j/b"},
-		"explicit names another org":                         {explicit, presubmit("org", "repo"), "pr-logs/pull/org_repo/1/j/b"},
-		"single leaves out the default repository":           {single, presubmit("kubernetes", "kubernetes"), "pr-logs/pull/1/j/b"},
-		"single names another repository in full":            {single, presubmit("kubernetes", "test-infra"), "pr-logs/pull/kubernetes_test-infra/1/j/b"},
-		"legacy leaves out the default repository":           {legacy, presubmit("kubernetes", "kubernetes"), "pr-logs/pull/1/j/b"},
-		"legacy leaves out the default org":                  {legacy, presubmit("kubernetes", "test-infra"), "pr-logs/pull/test-infra/1/j/b"},
-		"legacy names another org":                           {legacy, presubmit("o", "r"), "pr-logs/pull/o_r/1/j/b"},
-		"a Gerrit instance loses its scheme, a repo slashes": {explicit, presubmit("https://gerrit", "foo/bar"), "pr-logs/pull/gerrit_foo_bar/1/j/b"},
-		"a Gerrit instance loses its trailing slashes":       {explicit, presubmit("http://gerrit//", "foo"), "pr-logs/pull/gerrit_foo/1/j/b"},
-		"the prefix precedes the directory":                  {prefixed, presubmit("o", "r"), "some/prefix/pr-logs/pull/o_r/1/j/b"},
-		"batches share one directory":                        {legacy, Run{Type: v1.BatchJob, Job: "j", BuildID: "b"}, "pr-logs/pull/batch/j/b"},
-		"postsubmits are under logs":                         {legacy, Run{Type: v1.PostsubmitJob, Job: "j", BuildID: "b"}, "logs/j/b"},
-		"periodics are under logs":                           {prefixed, Run{Type: v1.PeriodicJob, Job: "j", BuildID: "b"}, "some/prefix/logs/j/b"},
+		"explicit names the default repository":               {explicit, presubmit("kubernetes", "kubernetes"), "pr-logs/pull/kubernetes_kubernetes/1/j/b"},
+		"explicit names another org":                          {explicit, presubmit("org", "repo"), "pr-logs/pull/org_repo/1/j/b"},
+		"single leaves out the default repository":            {single, presubmit("kubernetes", "kubernetes"), "pr-logs/pull/1/j/b"},
+		"single names another repository in full":             {single, presubmit("kubernetes", "test-infra"), "pr-logs/pull/kubernetes_test-infra/1/j/b"},
+		"legacy leaves out the default repository (probe 33)": {legacy, presubmit("kubernetes", "kubernetes"), "pr-logs/pull/1/j/b"},
+		"legacy leaves out the default org (probe 33)":        {legacy, presubmit("kubernetes", "test-infra"), "pr-logs/pull/test-infra/1/j/b"},
+		"legacy names another org (probe 33)":                 {legacy, presubmit("o", "r"), "pr-logs/pull/o_r/1/j/b"},
+		"a Gerrit instance loses its scheme, a repo slashes":  {explicit, presubmit("https://gerrit", "foo/bar"), "pr-logs/pull/gerrit_foo_bar/1/j/b"},
+		"a Gerrit instance loses its trailing slashes":        {explicit, presubmit("http://gerrit//", "foo"), "pr-logs/pull/gerrit_foo/1/j/b"},
+		"the prefix precedes the directory":                   {prefixed, presubmit("o", "r"), "some/prefix/pr-logs/pull/o_r/1/j/b"},
+		"batches share one directory":                         {legacy, Run{Type: v1.BatchJob, Job: "j", BuildID: "b"}, "pr-logs/pull/batch/j/b"},
+		"postsubmits are under logs":                          {legacy, Run{Type: v1.PostsubmitJob, Job: "j", BuildID: "b"}, "logs/j/b"},
+		"periodics are under logs":                            {prefixed, Run{Type: v1.PeriodicJob, Job: "j", BuildID: "b"}, "some/prefix/logs/j/b"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if got, err := PathForSpec(&c.g, c.run); err != nil || got != c.want {

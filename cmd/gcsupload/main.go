@@ -34,7 +34,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := upload.New(&opts, spec, upload.Open, logger).Items(ctx); err != nil {
+	if err := upload.New(&opts, spec, upload.Opener(&opts), logger).Items(ctx); err != nil {
 		logger.Error("Not everything could be stored.", "error", err.Error())
 		return 1
 	}

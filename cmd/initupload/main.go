@@ -40,7 +40,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := initupload.Run(ctx, &opts, spec, upload.Open, logger, time.Now()); err != nil {
+	if err := initupload.Run(ctx, &opts, spec, upload.Opener(opts.Upload), logger, time.Now()); err != nil {
 		logger.Error("The test must not start.", "error", err.Error())
 		return 1
 	}

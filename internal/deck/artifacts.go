@@ -41,13 +41,14 @@ func (s *server) serveObject(w http.ResponseWriter, r *http.Request, p place) {
 		return
 	}
 	defer bucket.Close() //nolint:errcheck // only read
-	attrs, err := bucket.Stat(r.Context(), p.key)
+	// A log may be there in parts only, until its run ends.
+	object, err := storage.StatLog(r.Context(), bucket, p.key)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	h := w.Header()
-	kind, inline := safeType(p.key, attrs.ContentType)
+	kind, inline := safeType(p.key, object.ContentType)
 	h.Set("Content-Type", kind)
 	h.Set("Content-Security-Policy", artifactPolicy)
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -55,13 +56,13 @@ func (s *server) serveObject(w http.ResponseWriter, r *http.Request, p place) {
 	if !inline {
 		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(p.key)}))
 	}
-	if attrs.ContentEncoding == "gzip" {
+	if object.ContentEncoding == "gzip" {
 		s.serveInflated(w, r, bucket, p.key)
 		return
 	}
-	content := &objectReader{ctx: r.Context(), bucket: bucket, key: p.key, size: attrs.Size}
+	content := &objectReader{ctx: r.Context(), object: object}
 	defer content.close()
-	http.ServeContent(w, r, "", attrs.ModTime, content)
+	http.ServeContent(w, r, "", object.ModTime, content)
 }
 
 // serveInflated serves an object that is stored compressed. Its size is not known, so
@@ -112,9 +113,7 @@ func safeType(name, declared string) (kind string, inline bool) {
 // objectReader reads an object from wherever it is asked to.
 type objectReader struct {
 	ctx    context.Context //nolint:containedctx // of the request that reads
-	bucket storage.Bucket
-	key    string
-	size   int64
+	object *storage.Log
 	offset int64
 	open   io.ReadCloser
 }
@@ -124,7 +123,7 @@ func (o *objectReader) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekCurrent:
 		offset += o.offset
 	case io.SeekEnd:
-		offset += o.size
+		offset += o.object.Size
 	}
 	if offset < 0 {
 		return 0, errors.New("seeking before the beginning")
@@ -138,7 +137,7 @@ func (o *objectReader) Seek(offset int64, whence int) (int64, error) {
 
 func (o *objectReader) Read(b []byte) (int, error) {
 	if o.open == nil {
-		r, err := o.bucket.Get(o.ctx, o.key, o.offset, -1)
+		r, err := o.object.Reader(o.ctx, o.offset)
 		if err != nil {
 			return 0, err
 		}

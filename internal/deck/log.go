@@ -18,6 +18,7 @@ import (
 	"prow/api/artifacts"
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/pod"
+	"prow/internal/storage"
 )
 
 const (
@@ -82,7 +83,7 @@ func (s *server) copyLog(w http.ResponseWriter, r *http.Request, pj *v1.ProwJob,
 			return openErr
 		}
 		defer bucket.Close() //nolint:errcheck // only read
-		if _, statErr := bucket.Stat(r.Context(), stored.key); statErr != nil {
+		if _, statErr := storage.StatLog(r.Context(), bucket, stored.key); statErr != nil {
 			return errors.Join(errNoLog, err)
 		}
 		s.serveObject(w, r, *stored)

@@ -18,7 +18,7 @@ import (
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
-	"prow/internal/storage/filestore"
+	"prow/internal/storage/providers"
 )
 
 // Name of the component.
@@ -46,7 +46,9 @@ type Options struct {
 	Spyglass    bool
 	SyncTimeout time.Duration
 
-	// Storage opens buckets. Default: directories of this machine.
+	// Credentials open what is not public in storage.
+	Credentials providers.Credentials
+	// Storage opens buckets. Default: all providers, with Credentials.
 	Storage *storage.Opener
 }
 
@@ -54,6 +56,7 @@ type Options struct {
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
 	o.Kubernetes.Bind(fs)
+	o.Credentials.Bind(fs)
 	fs.IntVar(&o.Port, "port", 8080, "Port of the pages.")
 	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")
 	fs.StringVar(&o.TideURL, "tide-url", "", "URL of Tide's pools. Empty: nothing of Tide is shown.")
@@ -137,9 +140,4 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 		return service.Serve(ctx, listener, s.handler(), shutdownGrace)
 	})
 	return group.Wait()
-}
-
-// fileStorage opens directories of this machine.
-func fileStorage() *storage.Opener {
-	return storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider})
 }

@@ -20,6 +20,7 @@ import (
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
+	"prow/internal/storage/providers"
 )
 
 // server answers requests.
@@ -78,7 +79,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	}
 	s.live.ended = func(ctx context.Context, id containerID) bool { return s.live.over(id) || build.ended(ctx, id) }
 	if s.storage == nil {
-		s.storage = fileStorage()
+		s.storage = providers.New(o.Credentials)
 	}
 	if o.TideURL != "" {
 		s.tide = newTideAgent(o.TideURL, func() time.Duration { return cfg.Get().Deck.TideUpdatePeriod.Duration }, rt.Log)

@@ -27,8 +27,7 @@ const (
 // storedLog is a log in storage. Any range of its lines can be read in time that does
 // not depend on its size, after it was read through once.
 type storedLog struct {
-	bucket storage.Bucket
-	key    string
+	object *storage.Log
 	gzip   bool
 	lines  *lineIndex
 }
@@ -51,12 +50,12 @@ type lineIndexes struct {
 
 // open returns the log of an object.
 func (x *lineIndexes) open(ctx context.Context, bucket storage.Bucket, p place) (*storedLog, error) {
-	attrs, err := bucket.Stat(ctx, p.key)
+	object, err := storage.StatLog(ctx, bucket, p.key)
 	if err != nil {
 		return nil, err
 	}
-	log := &storedLog{bucket: bucket, key: p.key, gzip: attrs.ContentEncoding == "gzip"}
-	id := p.path() + "\x00" + strconv.FormatInt(attrs.Size, 10) + "\x00" + strconv.FormatInt(attrs.ModTime.UnixNano(), 10)
+	log := &storedLog{object: object, gzip: object.ContentEncoding == "gzip"}
+	id := p.path() + "\x00" + strconv.FormatInt(object.Size, 10) + "\x00" + strconv.FormatInt(object.ModTime.UnixNano(), 10)
 	x.mu.Lock()
 	log.lines = x.known[id]
 	x.mu.Unlock()
@@ -147,9 +146,9 @@ func (x *lineIndex) scan(buf []byte) {
 // reader reads the text from an offset on.
 func (l *storedLog) reader(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	if !l.gzip {
-		return l.bucket.Get(ctx, l.key, offset, -1)
+		return l.object.Reader(ctx, offset)
 	}
-	raw, err := l.bucket.Get(ctx, l.key, 0, -1)
+	raw, err := l.object.Reader(ctx, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package deck
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,9 +9,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"prow/api/artifacts"
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/storage"
+	"prow/internal/storage/filestore"
 )
 
 func TestLinesBecomeHTML(t *testing.T) {
@@ -156,7 +157,7 @@ func TestOptionsThatExcludeEachOther(t *testing.T) {
 func TestAnyPartOfALargeLogIsReadExactly(t *testing.T) {
 	const total = 3*linesPerMark + 17
 	dir := t.TempDir()
-	bucket, err := fileStorage().Open(context.Background(), "file://"+dir)
+	bucket, err := filestore.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +174,38 @@ func TestAnyPartOfALargeLogIsReadExactly(t *testing.T) {
 		t.Errorf("%d lines, want %d", log.lines.total, total)
 	}
 	for _, from := range []int64{0, 1, linesPerMark - 1, linesPerMark, linesPerMark + 1, 3 * linesPerMark, total - 1} {
+		lines, err := log.read(t.Context(), from, 2, pageBytes)
+		if err != nil || len(lines) == 0 || string(lines[0].text) != fmt.Sprintf("line number %d", from+1) {
+			t.Errorf("line %d: %v, %v", from, lines, err)
+		}
+	}
+}
+
+// While a run goes on, its log may be in storage in parts only.
+func TestALogInPartsIsReadLikeOneObject(t *testing.T) {
+	const perPart = 1500
+	dir := t.TempDir()
+	bucket, err := filestore.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bucket.Close() //nolint:errcheck // only read
+	all := strings.SplitAfter(numbered(4*perPart), "\n")
+	for part := range 4 {
+		text := strings.Join(all[part*perPart:(part+1)*perPart], "")
+		if err := bucket.Put(t.Context(), artifacts.LogPart("run/build-log.txt", part+1), strings.NewReader(text), storage.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var x lineIndexes
+	log, err := x.open(t.Context(), bucket, place{"file", dir, "run/build-log.txt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log.lines.total != 4*perPart {
+		t.Errorf("%d lines, want %d", log.lines.total, 4*perPart)
+	}
+	for _, from := range []int64{0, perPart - 1, perPart, linesPerMark, linesPerMark + 1, 4*perPart - 1} {
 		lines, err := log.read(t.Context(), from, 2, pageBytes)
 		if err != nil || len(lines) == 0 || string(lines[0].text) != fmt.Sprintf("line number %d", from+1) {
 			t.Errorf("line %d: %v, %v", from, lines, err)

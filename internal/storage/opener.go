@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Location is a bucket, as a URL names it.
@@ -100,6 +101,11 @@ func (p *prefixed) Stat(ctx context.Context, key string) (Attributes, error) {
 
 func (p *prefixed) Delete(ctx context.Context, key string) error {
 	return p.Bucket.Delete(ctx, p.prefix+key)
+}
+
+// SignedURL is that of the bucket around it.
+func (p *prefixed) SignedURL(ctx context.Context, key string, expires time.Duration) (string, error) {
+	return SignedURL(ctx, p.Bucket, p.prefix+key, expires)
 }
 
 func (p *prefixed) List(ctx context.Context, opts ListOptions) (Page, error) {

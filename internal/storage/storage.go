@@ -1,14 +1,16 @@
 // Package storage is blobs by URI: logs, artifacts and the files about a run.
 //
 // A Bucket is a flat space of objects with keys such as "logs/job/1/x.txt". An
-// Opener finds the provider by the scheme of a bucket's URL. Which providers
-// exist is decided by the program, for their client libraries are large: see
-// filestore for file:// and cloudblob for the others. Every provider passes the
-// suite in storagetest, so their users need not know which they talk to.
+// Opener finds the provider by the scheme of a bucket's URL: filestore for
+// file://, gcs for gs://, s3 for s3:// and memory for mem://; package providers
+// puts them together. Every provider passes the suite in storagetest, so their
+// users need not know which they talk to. All are small enough for the utilities
+// that run in every pod.
 package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -115,6 +117,23 @@ func CheckKey(key string) error {
 		}
 	}
 	return nil
+}
+
+// Signer is a bucket that makes URLs by which anyone can read an object for a while.
+type Signer interface {
+	SignedURL(ctx context.Context, key string, expires time.Duration) (string, error)
+}
+
+// ErrNoURL says that a bucket cannot make URLs, for it is not on the network.
+var ErrNoURL = errors.New("the storage has no URLs")
+
+// SignedURL returns a URL by which anyone can read the object for a while, or
+// ErrNoURL.
+func SignedURL(ctx context.Context, b Bucket, key string, expires time.Duration) (string, error) {
+	if signer, ok := b.(Signer); ok {
+		return signer.SignedURL(ctx, key, expires)
+	}
+	return "", ErrNoURL
 }
 
 // ReadAll reads a whole object of at most limit bytes; a longer one is an error.

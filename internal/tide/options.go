@@ -13,6 +13,7 @@ import (
 	"prow/internal/forge/github"
 	"prow/internal/kube"
 	"prow/internal/service"
+	"prow/internal/storage/providers"
 )
 
 // Name of the component.
@@ -23,6 +24,8 @@ type Options struct {
 	Config     config.Options
 	Kubernetes kube.Flags
 	GitHub     github.Flags
+	// Credentials open the places of history and status where they are in a bucket.
+	Credentials providers.Credentials
 
 	Port           int
 	Address        string
@@ -55,6 +58,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.IntVar(&o.SyncTokens, "sync-hourly-tokens", 800, "Requests an hour that the sync controller may make to GitHub; 0 is no limit.")
 	fs.IntVar(&o.StatusTokens, "status-hourly-tokens", 400, "Requests an hour that the status controller may make to GitHub; 0 is no limit.")
 	fs.IntVar(&o.MaxRecords, "max-records-per-pool", 1000, "Records of history that are kept of each pool.")
+	o.Credentials.Bind(fs)
 	fs.StringVar(&o.HistoryURI, "history-uri", "", "Where the history is kept: a path or the URL of an object. Empty: in memory.")
 	fs.StringVar(&o.StatusURI, "status-path", "", "Where the status controller keeps what it has seen: a path or the URL of an object. Empty: nowhere.")
 	fs.StringVar(&o.Provider, "provider", "", "Where the changes are: github. Empty is what the configuration has queries for.")

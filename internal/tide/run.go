@@ -28,7 +28,7 @@ import (
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
-	"prow/internal/storage/filestore"
+	"prow/internal/storage/providers"
 	"prow/internal/tide/history"
 	"prow/internal/tide/planner"
 )
@@ -214,7 +214,7 @@ func (o *Options) mirrors(rt *service.Runtime) (mirrors *git.Cache, cleanUp func
 
 // places opens where history and windows are kept.
 func (o *Options) places(ctx context.Context) (records, windows *history.Place, closeAll func() error, err error) {
-	opener := storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider})
+	opener := providers.New(o.Credentials)
 	var open []storage.Bucket
 	closeAll = func() error {
 		var errs []error

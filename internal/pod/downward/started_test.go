@@ -19,9 +19,9 @@ func TestStarted(t *testing.T) {
 		records []artifacts.CloneRecord
 		want    artifacts.Started
 	}{
-		"the commit of the first extra refs that count": {JobSpec{ExtraRefs: []v1.Refs{a, b}}, records,
+		"the commit of the first extra refs that count (probe 39)": {JobSpec{ExtraRefs: []v1.Refs{a, b}}, records,
 			artifacts.Started{Repos: map[string]string{"o/a": "main", "o/b": "main"}, RepoCommit: "sha-b", RepoVersion: "sha-b"}},
-		"no commit of auxiliary refs": {JobSpec{ExtraRefs: []v1.Refs{a}}, records,
+		"no commit of auxiliary refs (probe 39)": {JobSpec{ExtraRefs: []v1.Refs{a}}, records,
 			artifacts.Started{Repos: map[string]string{"o/a": "main"}}},
 		"the head of the pull where nothing was cloned": {JobSpec{Refs: exampleRefs()}, nil,
 			artifacts.Started{Pull: "1", Repos: map[string]string{"org-name/repo-name": "base-ref:base-sha,1:pull-sha"}, RepoCommit: "pull-sha", RepoVersion: "pull-sha"}},

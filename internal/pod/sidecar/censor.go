@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +20,9 @@ type guard struct {
 	include []*regexp.Regexp
 	exclude []*regexp.Regexp
 	secrets [][]byte
-	masker  *censor.Masker
+	// patterns are what the masker looks for.
+	patterns [][]byte
+	masker   *censor.Masker
 }
 
 // newGuard returns a guard that knows no secrets yet.
@@ -54,8 +57,16 @@ func (g *guard) load() error {
 	if g.opts.MinimumSecretLength != nil {
 		minLength = *g.opts.MinimumSecretLength
 	}
-	g.secrets = append(g.secrets, secrets...)
-	g.masker = censor.NewMasker(censor.Patterns(g.secrets, minLength))
+	known := len(g.secrets)
+	for _, secret := range secrets {
+		if !slices.ContainsFunc(g.secrets, func(old []byte) bool { return bytes.Equal(old, secret) }) {
+			g.secrets = append(g.secrets, secret)
+		}
+	}
+	if len(g.secrets) > known {
+		g.patterns = censor.Patterns(g.secrets, minLength)
+		g.masker = censor.NewMasker(g.patterns)
+	}
 	return nil
 }
 
@@ -65,18 +76,23 @@ func (g *guard) File(name string, f *os.File) (io.ReadCloser, error) {
 		name = path.Base(f.Name())
 	}
 	if !g.selects(name) {
-		return io.NopCloser(f), nil
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), nil
 	}
 	return g.content(f)
 }
 
-// content returns the content of a file, censored.
+// content returns the content of a file, censored, as far as it goes now: a process
+// that goes on writing must not hold the upload up for ever.
 func (g *guard) content(f *os.File) (io.ReadCloser, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	return g.masker.File(f, info.Size())
+	return g.masker.File(io.NewSectionReader(f, 0, info.Size()), info.Size())
 }
 
 // Name censors the name of an object.

@@ -44,12 +44,21 @@ type Sidecar struct {
 	log    *os.File
 	guard  *guard
 	now    func() time.Time
+	// wait replaces the wait before another attempt where it is not nil.
+	wait func(context.Context, time.Duration) error
+	// chunks is nil where no parts of logs are stored.
+	chunks *chunker
 }
 
 // Run does the work of sidecar and returns its exit code. The options are valid.
 // The signals are those that ask it to end. Messages go to stderr, and with the
 // output to storage.
 func Run(ctx context.Context, opts *options.Sidecar, environ func(string) (string, bool), open func(context.Context, string) (storage.Bucket, error), signals <-chan os.Signal, stderr io.Writer, now func() time.Time) int {
+	return run(ctx, &Sidecar{opts: opts, open: open, now: now}, environ, signals, stderr)
+}
+
+// run makes the rest of a Sidecar, and runs it.
+func run(ctx context.Context, s *Sidecar, environ func(string) (string, bool), signals <-chan os.Signal, stderr io.Writer) int {
 	log, err := os.CreateTemp("", "sidecar-logs*.txt")
 	if err != nil {
 		cli.NewLogger(stderr, "sidecar", slog.LevelDebug).Error("The log file cannot be made.", "error", err.Error())
@@ -57,35 +66,44 @@ func Run(ctx context.Context, opts *options.Sidecar, environ func(string) (strin
 	}
 	defer os.Remove(log.Name())
 	logger := cli.NewLogger(io.MultiWriter(stderr, log), "sidecar", slog.LevelDebug)
-	spec, err := downward.FromEnv(environ)
+	s.log, s.logger = log, logger
+	s.spec, err = downward.FromEnv(environ)
 	if err != nil {
 		logger.Error("The job is not known, so nothing can be stored.", "error", err.Error())
 		return 0
 	}
-	guard, err := newGuard(opts.CensoringOptions)
+	s.guard, err = newGuard(s.opts.CensoringOptions)
 	if err != nil {
 		logger.Error("The censoring options are invalid.", "error", err.Error())
 		return cli.ExitBadOptions
 	}
-	s := &Sidecar{opts: opts, spec: spec, open: open, logger: logger, log: log, guard: guard, now: now}
-	if opts.WriteMemoryProfile {
+	if s.opts.WriteMemoryProfile {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go s.profile(ctx)
 	}
-	failures := s.run(ctx, signals)
-	if failures > 0 && opts.EntryError {
+	failures, err := s.run(ctx, signals)
+	if err != nil {
+		// This is the last line, which Kubernetes keeps as the reason of the exit.
+		logger.Error("The output of the run is not stored completely; see upload-manifest.json beside finished.json.", "error", s.guard.Name(text(err)))
+		return exitLost
+	}
+	if failures > 0 && s.opts.EntryError {
 		return 1
 	}
 	return 0
 }
 
-// run returns how many entries failed.
-func (s *Sidecar) run(ctx context.Context, signals <-chan os.Signal) int {
+// exitLost says that output of the run is not in storage.
+const exitLost = 1
+
+// run returns how many entries failed, and an error if not all output was stored.
+func (s *Sidecar) run(ctx context.Context, signals <-chan os.Signal) (failures int, err error) {
 	if err := s.guard.load(); err != nil {
 		// They are read again before anything is stored.
 		s.logger.Warn("The secrets cannot be read yet.", "error", err.Error())
 	}
+	s.chunks = s.startChunks(ctx)
 	early, cancel := context.WithCancel(ctx)
 	interrupted := make(chan struct{})
 	go func() {
@@ -106,8 +124,7 @@ func (s *Sidecar) run(ctx context.Context, signals <-chan os.Signal) int {
 			s.logger.Error("The result of an entry is not known.", "entry", s.opts.Entries[i].String(i), "error", r.err.Error())
 		}
 	}
-	s.store(ctx, verdict)
-	return verdict.failures
+	return verdict.failures, s.store(ctx, verdict, false)
 }
 
 func (s *Sidecar) onSignal(ctx context.Context, signal os.Signal) {
@@ -116,17 +133,23 @@ func (s *Sidecar) onSignal(ctx context.Context, signal os.Signal) {
 		return
 	}
 	s.logger.Error("Received a signal; storing what there is.", "signal", signal.String())
-	s.store(ctx, verdict{aborted: true})
+	// What could not be stored now is tried again in the end.
+	_ = s.store(ctx, verdict{aborted: true}, true)
 }
 
-// store puts everything into storage. Errors are logged, and told by
-// finished.json as far as it can.
-func (s *Sidecar) store(ctx context.Context, v verdict) {
+// store puts everything into storage: the items, then the logs, and in the end what
+// tells how that went, the manifest and finished.json. Where the pod may be killed
+// at any moment, the logs and a first finished.json go before the items, which may be
+// large. The error is about what is not stored.
+func (s *Sidecar) store(ctx context.Context, v verdict, hurry bool) error {
+	s.chunks.stop()
+	var lost []error
 	problems := map[string]any{}
 	censorErr := s.guard.load()
 	if censorErr != nil {
 		s.logger.Error("The secrets cannot be read. Logs and artifacts are withheld, since they cannot be censored.", "error", censorErr.Error())
 		problems["censoring"] = text(censorErr)
+		lost = append(lost, fmt.Errorf("logs and artifacts are withheld: %w", censorErr))
 	}
 	metadata := s.metadata(problems)
 
@@ -136,23 +159,71 @@ func (s *Sidecar) store(ctx context.Context, v verdict) {
 	}
 	run := upload.New(&opts, s.spec, s.open, s.logger)
 	run.Censor = s.guard
+	if s.wait != nil {
+		run.Wait = s.wait
+	}
+	storeLogs := func() {
+		if err := run.Files(ctx, s.logs(censorErr)); err != nil {
+			s.logger.Error("Not all logs could be stored.", "error", s.guard.Name(text(err)))
+			lost = append(lost, err)
+		}
+	}
+	if hurry {
+		storeLogs()
+		_ = s.last(ctx, run, artifacts.FinishedFile, s.finished(v, metadata, problems)) // and again below
+	}
 	if err := run.Items(ctx); err != nil {
-		s.logger.Error("Not everything could be stored.", "error", s.guard.Name(err.Error()))
-		problems["upload"] = s.guard.Name(text(err))
+		s.logger.Error("Not all artifacts could be stored.", "error", s.guard.Name(text(err)))
+		lost = append(lost, err)
 	}
-	files := s.logs(censorErr)
-	finished, err := s.finished(v, metadata, problems)
+	if !hurry {
+		storeLogs()
+	}
+	manifest := run.Manifest()
+	manifest.Timestamp = s.now().Unix()
+	if err := errors.Join(lost...); err != nil {
+		if censorErr == nil {
+			problems["upload"] = s.guard.Name(text(fmt.Errorf("%d of %d files are not stored, see %s: %w",
+				manifest.Failed, manifest.Failed+manifest.Stored, artifacts.UploadManifestFile, err)))
+		}
+	}
+	if err := s.last(ctx, run, artifacts.UploadManifestFile, manifest); err != nil {
+		lost = append(lost, err)
+	}
+	if err := s.last(ctx, run, artifacts.FinishedFile, s.finished(v, metadata, problems)); err != nil {
+		lost = append(lost, err)
+	}
+	s.dropChunks(ctx, run, manifest)
+	return errors.Join(lost...)
+}
+
+// last stores one of the files that tell how it went.
+func (s *Sidecar) last(ctx context.Context, run *upload.Run, name string, value any) error {
+	content, err := json.Marshal(value)
+	if err == nil {
+		err = run.Last(ctx, upload.Bytes(name, content))
+	}
 	if err != nil {
-		s.logger.Error("The result cannot be written.", "error", err.Error())
-		return
+		s.logger.Error("What tells of the run could not be stored.", "file", name, "error", s.guard.Name(text(err)))
 	}
-	files = append(files, upload.Bytes(artifacts.FinishedFile, finished))
-	if err := run.Files(ctx, files); err != nil {
-		s.logger.Error("The logs or the result could not be stored.", "error", s.guard.Name(err.Error()))
+	return err
+}
+
+// dropChunks deletes the parts of the logs that are stored as a whole.
+func (s *Sidecar) dropChunks(ctx context.Context, run *upload.Run, manifest artifacts.UploadManifest) {
+	var names []string
+	for _, f := range manifest.Files {
+		if f.State == artifacts.UploadStored {
+			names = append(names, s.chunks.names(f.Name)...)
+		}
+	}
+	if err := run.Delete(ctx, names); err != nil {
+		// Readers prefer the log, so the parts do no harm.
+		s.logger.Warn("Not all parts of the logs could be deleted.", "error", s.guard.Name(text(err)))
 	}
 }
 
-func (s *Sidecar) finished(v verdict, metadata, problems map[string]any) ([]byte, error) {
+func (s *Sidecar) finished(v verdict, metadata, problems map[string]any) artifacts.Finished {
 	finished := artifacts.Finished{
 		Timestamp: s.now().Unix(),
 		Passed:    v.passed,
@@ -172,7 +243,15 @@ func (s *Sidecar) finished(v verdict, metadata, problems map[string]any) ([]byte
 		}
 		finished.Metadata[errorsKey] = problems
 	}
-	return json.Marshal(finished)
+	return finished
+}
+
+// logName is the name of the log of an entry.
+func (s *Sidecar) logName(entry int) string {
+	if len(s.opts.Entries) > 1 {
+		return artifacts.BuildLogName(s.opts.Entries[entry].ContainerName)
+	}
+	return artifacts.BuildLogName("")
 }
 
 // logs are the logs of the entries and the own one.
@@ -180,10 +259,7 @@ func (s *Sidecar) logs(censorErr error) []upload.File {
 	var files []upload.File
 	for i := range s.opts.Entries {
 		entry := &s.opts.Entries[i]
-		name := artifacts.BuildLogName("")
-		if len(s.opts.Entries) > 1 {
-			name = artifacts.BuildLogName(entry.ContainerName)
-		}
+		name := s.logName(i)
 		if censorErr != nil {
 			files = append(files, upload.Bytes(name, []byte("The log is withheld: its secrets could not be removed, since they could not be read.\n")))
 			continue

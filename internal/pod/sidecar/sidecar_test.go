@@ -197,7 +197,7 @@ func TestOneContainer(t *testing.T) {
 	f.stored(t, "sidecar-logs.json")
 }
 
-func TestSeveralContainers(t *testing.T) {
+func TestProbe25SeveralContainers(t *testing.T) {
 	markers := []string{"0", "1", "130", "1130", "1", "0"}
 	for _, entryError := range []bool{false, true} {
 		var names []string
@@ -221,7 +221,7 @@ func TestSeveralContainers(t *testing.T) {
 	}
 }
 
-func TestSignal(t *testing.T) {
+func TestProbe26Signal(t *testing.T) {
 	for _, ignore := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ignored: %t", ignore), func(t *testing.T) {
 			f := newFixture(t, "test")
@@ -316,7 +316,7 @@ func TestAwait(t *testing.T) {
 	})
 }
 
-func TestMetadata(t *testing.T) {
+func TestProbe27Metadata(t *testing.T) {
 	f := newFixture(t, "a", "b", "c")
 	for name, content := range map[string]string{"a": `{"hello":"hello","first":1}`, "b": `{"hello":"hola, friend"}`, "c": `not JSON`} {
 		f.write(t, "logs/artifacts/"+name+"-metadata.json", content)
@@ -443,9 +443,10 @@ func TestUnknownJobAndBadOptions(t *testing.T) {
 // stores it nevertheless, as a request that is on its way already would be.
 type slowBucket struct {
 	storage.Bucket
-	once    sync.Once
-	reached chan struct{}
-	later   chan struct{}
+	once       sync.Once
+	reached    chan struct{}
+	later      chan struct{}
+	closeLater sync.Once
 }
 
 func (b *slowBucket) Put(ctx context.Context, key string, src io.Reader, opts storage.PutOptions) error {
@@ -455,7 +456,7 @@ func (b *slowBucket) Put(ctx context.Context, key string, src io.Reader, opts st
 	first := false
 	b.once.Do(func() { first = true })
 	if !first {
-		defer close(b.later)
+		defer b.closeLater.Do(func() { close(b.later) })
 		return b.Bucket.Put(ctx, key, src, opts)
 	}
 	close(b.reached)

@@ -19,6 +19,8 @@ import (
 // object is something to store.
 type object struct {
 	key string
+	// unlisted objects are not in the manifest.
+	unlisted bool
 	// open yields the content, anew for each attempt. Its errors are final.
 	open func() (io.ReadCloser, error)
 	opts storage.PutOptions

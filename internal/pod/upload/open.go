@@ -8,14 +8,14 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"prow/internal/pod/options"
 	"prow/internal/storage"
-	"prow/internal/storage/filestore"
+	"prow/internal/storage/providers"
 )
 
-// Open opens a bucket with the providers that are small enough to be in every
-// utility.
-func Open(ctx context.Context, bucket string) (storage.Bucket, error) {
-	return storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider}).Open(ctx, bucket)
+// Opener opens buckets with the credentials of the options.
+func Opener(opts *options.Upload) func(ctx context.Context, bucket string) (storage.Bucket, error) {
+	return providers.New(providers.Credentials{GCSFile: opts.GCSCredentialsFile, S3File: opts.S3CredentialsFile}).Open
 }
 
 // OpenFile opens a regular file of the test for reading. A link is followed only

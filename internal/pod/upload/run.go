@@ -10,7 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"prow/api/artifacts"
@@ -49,13 +51,17 @@ type Run struct {
 
 	opts *options.Upload
 	run  artifacts.Run
-	// wait is replaced in tests.
-	wait func(context.Context, time.Duration) error
+
+	mu       sync.Mutex
+	manifest artifacts.UploadManifest
+
+	// Wait waits before another attempt.
+	Wait func(context.Context, time.Duration) error
 }
 
 // New returns the run that a utility was told about.
 func New(opts *options.Upload, spec *downward.JobSpec, open func(context.Context, string) (storage.Bucket, error), logger *slog.Logger) *Run {
-	return &Run{Logger: logger, Open: open, opts: opts, run: spec.Run(), wait: wait}
+	return &Run{Logger: logger, Open: open, opts: opts, run: spec.Run(), Wait: wait}
 }
 
 // Items stores the pointers to the run and the items.
@@ -82,9 +88,126 @@ func (r *Run) Files(ctx context.Context, files []File) error {
 	var objects []object
 	for _, f := range files {
 		key := path.Join(dir, r.name(f.Name))
-		objects = append(objects, object{key: key, open: f.Open, compress: shouldCompress(key, r.opts.CompressFileTypes)})
+		objects = append(objects, r.own(key, f))
 	}
 	return r.send(ctx, objects)
+}
+
+// Last stores what a utility has to say in the very end, such as the manifest; it
+// is not in the manifest.
+func (r *Run) Last(ctx context.Context, file File) error {
+	dir, err := r.dir()
+	if err != nil {
+		return err
+	}
+	key := path.Join(dir, file.Name)
+	o := r.own(key, file)
+	o.unlisted = true
+	return r.send(ctx, []object{o})
+}
+
+// own is the object of what a utility has to say. Its type is that of its name, so
+// that JSON is not taken for text.
+func (r *Run) own(key string, file File) object {
+	return object{
+		key:      key,
+		open:     file.Open,
+		opts:     storage.PutOptions{ContentType: mediaType(path.Ext(key), r.opts.MediaTypes)},
+		compress: shouldCompress(key, r.opts.CompressFileTypes),
+	}
+}
+
+// PutPart stores a part of a log, with one attempt: what it holds is not lost, for
+// the next part or the log itself will hold it.
+func (r *Run) PutPart(ctx context.Context, name string, data []byte) error {
+	dir, err := r.dir()
+	if err != nil {
+		return err
+	}
+	bucket, err := r.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	o := object{key: path.Join(dir, name), open: content(data), opts: storage.PutOptions{ContentType: "text/plain; charset=utf-8"}}
+	_, err = put(ctx, bucket, &o)
+	return errors.Join(err, bucket.Close())
+}
+
+// Delete removes files of a utility, as far as they exist.
+func (r *Run) Delete(ctx context.Context, names []string) error {
+	if len(names) == 0 || (r.opts.DryRun && !r.local()) {
+		return nil
+	}
+	dir, err := r.dir()
+	if err != nil {
+		return err
+	}
+	bucket, err := r.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	next := make(chan string)
+	errs := make([]error, maxTransfers+1)
+	var wg sync.WaitGroup
+	for worker := range maxTransfers {
+		wg.Go(func() {
+			for name := range next {
+				if err := bucket.Delete(ctx, path.Join(dir, name)); err != nil && !errors.Is(err, storage.ErrNotExist) {
+					errs[worker] = err // one of them will do
+				}
+			}
+		})
+	}
+	for _, name := range names {
+		next <- name
+	}
+	close(next)
+	wg.Wait()
+	errs[maxTransfers] = bucket.Close()
+	return errors.Join(errs...)
+}
+
+// Manifest tells what became of every file so far, in the order of their names.
+func (r *Run) Manifest() artifacts.UploadManifest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.manifest
+	m.Files = slices.SortedStableFunc(slices.Values(m.Files), func(a, b artifacts.UploadedFile) int { return strings.Compare(a.Name, b.Name) })
+	return m
+}
+
+// record adds a file to the manifest. The key is that of the object.
+func (r *Run) record(key string, f artifacts.UploadedFile, err error) {
+	f.Name = "/" + key
+	if dir, dirErr := r.dir(); dirErr == nil {
+		if rel, ok := strings.CutPrefix(key, dir+"/"); ok {
+			f.Name = rel
+		} else if dir == "" {
+			f.Name = key
+		}
+	}
+	if err != nil {
+		// The path of the machine says nothing that the name does not.
+		f.Error = bounded(r.name(err.Error()))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.manifest.Add(f)
+}
+
+// maxErrorText bounds what the manifest says of one error, in bytes.
+const maxErrorText = 1 << 10
+
+func bounded(text string) string {
+	if len(text) > maxErrorText {
+		text = text[:maxErrorText] + "..."
+	}
+	return strings.ToValidUTF8(text, "?")
+}
+
+// skip records what is not to be stored.
+func (r *Run) skip(key, reason string) {
+	r.record(key, artifacts.UploadedFile{State: artifacts.UploadSkipped, Error: reason}, nil)
 }
 
 func (r *Run) local() bool { return r.opts.LocalOutputDir != "" }
@@ -156,7 +279,6 @@ func (r *Run) items(dir string) (objects []object, refused error, done func()) {
 	var roots []*os.Root
 	taken := map[string]bool{}
 	add := func(key, rel string, open func() (*os.File, error)) {
-		key = r.name(key)
 		stored, opts := named(key, r.opts.MediaTypes)
 		if taken[stored] && stored != key {
 			// x is there beside x.gz: this one keeps its own name.
@@ -164,6 +286,7 @@ func (r *Run) items(dir string) (objects []object, refused error, done func()) {
 		}
 		if taken[stored] {
 			r.Logger.Warn("Two files would become one object; the second is left out.", "dest", stored)
+			r.skip(stored, "another file has this name already")
 			return
 		}
 		taken[stored] = true
@@ -175,25 +298,29 @@ func (r *Run) items(dir string) (objects []object, refused error, done func()) {
 		})
 	}
 	for _, item := range r.opts.Items {
+		base := keyName(filepath.Base(item))
 		info, err := os.Stat(item)
 		if err != nil {
 			r.Logger.Warn("An item is missing.", "item", item, "error", err.Error())
+			r.skip(r.name(path.Join(dir, base)), "the item is missing")
 			continue
 		}
-		base := keyName(filepath.Base(item))
 		if !info.IsDir() {
-			add(path.Join(dir, base), "", func() (*os.File, error) { return OpenFile(item) })
+			add(r.name(path.Join(dir, base)), "", func() (*os.File, error) { return OpenFile(item) })
 			continue
 		}
 		root, err := openRoot(item)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("item %s: %w", item, err))
+			r.record(r.name(path.Join(dir, base)), artifacts.UploadedFile{State: artifacts.UploadFailed}, err)
 			continue
 		}
 		roots = append(roots, root)
 		err = fs.WalkDir(root.FS(), ".", func(rel string, entry fs.DirEntry, err error) error {
+			key := r.name(path.Join(dir, base, escapePath(rel)))
 			if err != nil {
 				errs = append(errs, fmt.Errorf("item %s: %w", item, err))
+				r.record(key, artifacts.UploadedFile{State: artifacts.UploadFailed}, err)
 				return nil
 			}
 			switch entry.Type() {
@@ -203,13 +330,15 @@ func (r *Run) items(dir string) (objects []object, refused error, done func()) {
 			case fs.ModeSymlink:
 				if target, err := root.Stat(rel); err != nil || !target.Mode().IsRegular() {
 					r.Logger.Warn("A link is left out: it leads nowhere, to no file, or out of the item.", "item", item, "path", r.name(rel))
+					r.skip(key, "the link leads nowhere, to no file, or out of the item")
 					return nil
 				}
 			default:
 				r.Logger.Warn("Something that is no file is left out.", "item", item, "path", r.name(rel), "type", entry.Type().String())
+				r.skip(key, "it is no regular file")
 				return nil
 			}
-			add(path.Join(dir, base, escapePath(rel)), rel, func() (*os.File, error) { return openRegular(root, rel) })
+			add(key, rel, func() (*os.File, error) { return openRegular(root, rel) })
 			return nil
 		})
 		if err != nil {
@@ -238,7 +367,12 @@ func (r *Run) read(rel string, open func() (*os.File, error)) (io.ReadCloser, er
 		return nil, err
 	}
 	if r.Censor == nil {
-		return f, nil
+		size, err := size(f)
+		if err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+		return closer{io.NewSectionReader(f, 0, size), f.Close}, nil
 	}
 	censored, err := r.Censor.File(rel, f)
 	if err != nil {
@@ -246,4 +380,14 @@ func (r *Run) read(rel string, open func() (*os.File, error)) (io.ReadCloser, er
 		return nil, err
 	}
 	return closer{censored, func() error { return errors.Join(censored.Close(), f.Close()) }}, nil
+}
+
+// size is that of a file at this moment, up to which it is stored: a process that
+// goes on writing must not hold the upload up for ever.
+func size(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }

@@ -2,19 +2,25 @@ package upload
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"sync"
 	"time"
 
+	"prow/api/artifacts"
 	"prow/internal/storage"
 )
 
 const (
 	// maxTransfers is how many objects of a round are on their way at a time.
 	maxTransfers = 4
+	// maxWaiting is how many objects of a round are under way or wait at a time.
+	maxWaiting = 256
 	// attempts is how often an object is tried.
 	attempts = 4
 	// stallTimeout ends an attempt that makes no progress.
@@ -33,9 +39,10 @@ func (r *Run) transfer(ctx context.Context, bucket storage.Bucket, objects []obj
 	slots := make(chan struct{}, maxTransfers)
 	next := make(chan int)
 	var wg sync.WaitGroup
-	// More goroutines than slots, since those that wait for another attempt leave
-	// theirs; and not one for each object, of which there may be very many.
-	for range min(len(objects), 8*maxTransfers) {
+	// Many more goroutines than slots, since those that wait for another attempt leave
+	// theirs, and storage that refuses everything must not take the time of all waits
+	// one after the other; but not one for each object, of which there may be very many.
+	for range min(len(objects), maxWaiting) {
 		wg.Go(func() {
 			for i := range next {
 				errs[i] = r.store(ctx, bucket, &objects[i], slots)
@@ -50,31 +57,46 @@ func (r *Run) transfer(ctx context.Context, bucket storage.Bucket, objects []obj
 	return errors.Join(errs...)
 }
 
+// store stores one object, and records what became of it.
 func (r *Run) store(ctx context.Context, bucket storage.Bucket, o *object, slots chan struct{}) error {
-	var err error
-	for attempt := 1; attempt <= attempts; attempt++ {
+	var file artifacts.UploadedFile
+	err := storage.CheckKey(o.key)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errFinal, err)
+	}
+	for attempt := 1; err == nil || !errors.Is(err, errFinal); attempt++ {
+		if err != nil {
+			r.Logger.WarnContext(ctx, "Storing failed and will be tried again.", "dest", o.key, "attempt", attempt-1, "error", r.name(err.Error()))
+			if r.Wait(ctx, pause(attempt-1)) != nil {
+				break
+			}
+		}
 		slots <- struct{}{}
-		err = put(ctx, bucket, o)
+		file, err = put(ctx, bucket, o)
 		<-slots
-		if err == nil {
-			r.Logger.DebugContext(ctx, "Stored an object.", "dest", o.key)
-			return nil
-		}
-		if errors.Is(err, errFinal) || ctx.Err() != nil || attempt == attempts {
-			break
-		}
-		r.Logger.WarnContext(ctx, "Storing failed and will be tried again.", "dest", o.key, "attempt", attempt, "error", err.Error())
-		if r.wait(ctx, pause(attempt)) != nil {
+		file.Attempts = attempt
+		if err == nil || ctx.Err() != nil || attempt == attempts {
 			break
 		}
 	}
-	return fmt.Errorf("storing %q: %w", o.key, err)
+	if err == nil {
+		r.Logger.DebugContext(ctx, "Stored an object.", "dest", o.key)
+		file.State = artifacts.UploadStored
+	} else {
+		err = fmt.Errorf("storing %q: %w", o.key, err)
+		file = artifacts.UploadedFile{State: artifacts.UploadFailed, Attempts: file.Attempts}
+	}
+	if !o.unlisted {
+		r.record(o.key, file, err)
+	}
+	return err
 }
 
-func put(ctx context.Context, bucket storage.Bucket, o *object) error {
+// put is one attempt. It describes what was stored.
+func put(ctx context.Context, bucket storage.Bucket, o *object) (artifacts.UploadedFile, error) {
 	src, err := o.open()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errFinal, err)
+		return artifacts.UploadedFile{}, fmt.Errorf("%w: %w", errFinal, err)
 	}
 	defer src.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -86,27 +108,40 @@ func put(ctx context.Context, bucket storage.Bucket, o *object) error {
 	if o.compress {
 		packed, err := compressed(src, o.key, &opts)
 		if err != nil {
-			return err
+			return artifacts.UploadedFile{}, err
 		}
 		defer packed.Close()
 		reader = packed
 	}
-	err = bucket.Put(ctx, o.key, progressReader{reader, watch}, opts)
+	progress := &progressReader{src: reader, watch: watch, sum: crc32.New(castagnoli)}
+	err = bucket.Put(ctx, o.key, progress, opts)
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
-	return err
+	return artifacts.UploadedFile{
+		Size:            progress.size,
+		CRC32C:          base64.StdEncoding.EncodeToString(progress.sum.Sum(nil)),
+		ContentEncoding: opts.ContentEncoding,
+	}, err
 }
 
-// progressReader puts the end of a stalled attempt off.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// progressReader puts the end of a stalled attempt off, and counts and sums up what
+// passes.
 type progressReader struct {
-	io.Reader
+	src   io.Reader
 	watch *time.Timer
+	size  int64
+	sum   hash.Hash32
 }
 
-func (p progressReader) Read(b []byte) (int, error) {
+func (p *progressReader) Read(b []byte) (int, error) {
 	p.watch.Reset(stallTimeout)
-	return p.Reader.Read(b)
+	n, err := p.src.Read(b)
+	p.size += int64(n)
+	_, _ = p.sum.Write(b[:n]) // never fails
+	return n, err
 }
 
 func wait(ctx context.Context, d time.Duration) error {

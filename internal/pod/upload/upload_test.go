@@ -56,7 +56,7 @@ func newFixture(t testing.TB, change func(*options.Upload, *downward.JobSpec)) *
 	}
 	open := func(context.Context, string) (storage.Bucket, error) { return keepOpen{f.bucket}, nil }
 	f.run = New(opts, spec, open, slog.New(slog.NewTextHandler(&lockedWriter{w: f.log}, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	f.run.wait = func(ctx context.Context, d time.Duration) error {
+	f.run.Wait = func(ctx context.Context, d time.Duration) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.waits = append(f.waits, d)
@@ -121,14 +121,14 @@ func TestWhatIsStoredWhere(t *testing.T) {
 		change func(*options.Upload, *downward.JobSpec)
 		want   map[string]string
 	}{
-		"a presubmit": {nil, map[string]string{
+		"a presubmit (probe 31)": {nil, map[string]string{
 			"pr-logs/directory/j/b.txt":                   "gs://bucket/pr-logs/pull/org_repo/1/j/b",
 			"pr-logs/directory/j/latest-build.txt":        "b",
 			"pr-logs/pull/org_repo/1/j/latest-build.txt":  "b",
 			"pr-logs/pull/org_repo/1/j/b/artifacts/a.txt": "a",
 			"pr-logs/pull/org_repo/1/j/b/own.json":        "own",
 		}},
-		"a batch": {func(_ *options.Upload, s *downward.JobSpec) { s.Type = v1.BatchJob }, map[string]string{
+		"a batch (probe 32)": {func(_ *options.Upload, s *downward.JobSpec) { s.Type = v1.BatchJob }, map[string]string{
 			"pr-logs/directory/j/latest-build.txt":   "b",
 			"pr-logs/pull/batch/j/b/artifacts/a.txt": "a",
 			"pr-logs/pull/batch/j/b/own.json":        "own",
@@ -158,7 +158,7 @@ func TestWhatIsStoredWhere(t *testing.T) {
 	}
 }
 
-func TestLocalOutput(t *testing.T) {
+func TestProbe37LocalOutput(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	f := newFixture(t, func(o *options.Upload, _ *downward.JobSpec) { o.LocalOutputDir = out })
 	f.artifact(t, "dir/x", "x")
@@ -225,7 +225,7 @@ func TestKeyName(t *testing.T) {
 	}
 }
 
-func TestHostileArtifacts(t *testing.T) {
+func TestProbe40HostileArtifacts(t *testing.T) {
 	f := newFixture(t, nil)
 	secret := filepath.Join(filepath.Dir(f.artifacts), "..", "service-account.json")
 	if err := os.WriteFile(secret, []byte("top secret"), 0o600); err != nil {
@@ -292,7 +292,7 @@ func TestItemsThatAreLinks(t *testing.T) {
 	}
 }
 
-func TestCompression(t *testing.T) {
+func TestProbe35Compression(t *testing.T) {
 	f := newFixture(t, func(o *options.Upload, _ *downward.JobSpec) { o.CompressFileTypes = []string{"txt"} })
 	long := strings.Repeat("text ", 400)
 	var packed bytes.Buffer
@@ -349,7 +349,7 @@ func (f *flaky) Put(ctx context.Context, key string, src io.Reader, opts storage
 	return f.Bucket.Put(ctx, key, src, opts)
 }
 
-func TestStorageThatRefuses(t *testing.T) {
+func TestProbe36StorageThatRefuses(t *testing.T) {
 	f := newFixture(t, nil)
 	for _, name := range []string{"good", "late", "never"} {
 		f.artifact(t, name, name)

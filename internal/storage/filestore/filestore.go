@@ -2,7 +2,8 @@
 // file b.txt in the directory a. The files can be read, copied and served by
 // anything else.
 //
-// A file appears under its name only when it is complete. What a file cannot
+// A file appears under its name only when it is complete and on disk, and Put
+// returns when its name is, too: what was acknowledged survives a crash. What a file cannot
 // say by itself (encoding, metadata, a media type its extension does not tell)
 // stands in a hidden file beside it. Nothing outside of the directory is ever
 // touched, whatever the keys and whatever links lie in it.
@@ -22,6 +23,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"prow/internal/storage"
 )
@@ -38,7 +40,16 @@ const maxAttributes = 1 << 20
 // Bucket is a directory of objects.
 type Bucket struct {
 	root *os.Root
+	// sync is replaced in tests.
+	sync func(*os.File) error
+
+	mu sync.Mutex
+	// known are directories whose own names are on disk.
+	known map[string]bool
 }
+
+// maxKnown bounds how many directories are remembered.
+const maxKnown = 10000
 
 // Open returns the bucket in a directory, which is made if it does not exist.
 func Open(dir string) (*Bucket, error) {
@@ -49,7 +60,7 @@ func Open(dir string) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{root: root}, nil
+	return &Bucket{root: root, sync: (*os.File).Sync, known: map[string]bool{}}, nil
 }
 
 // Provider opens file:// URLs.
@@ -118,7 +129,44 @@ func (b *Bucket) Put(ctx context.Context, key string, src io.Reader, opts storag
 			return fmt.Errorf("removing the old attributes of %s: %w", key, err)
 		}
 	}
+	if err := b.syncDirs(dir); err != nil {
+		return fmt.Errorf("writing %s: %w", key, err)
+	}
 	return nil
+}
+
+// syncDirs brings the names in dir to the disk, and the names that lead to it.
+func (b *Bucket) syncDirs(dir string) error {
+	if err := b.syncDir(dir); err != nil {
+		return err
+	}
+	for ; dir != "."; dir = path.Dir(dir) {
+		b.mu.Lock()
+		known := b.known[dir]
+		b.mu.Unlock()
+		if known {
+			return nil // and so is everything above it
+		}
+		if err := b.syncDir(path.Dir(dir)); err != nil {
+			return err
+		}
+		b.mu.Lock()
+		if len(b.known) >= maxKnown {
+			clear(b.known)
+		}
+		b.known[dir] = true
+		b.mu.Unlock()
+	}
+	return nil
+}
+
+func (b *Bucket) syncDir(dir string) error {
+	f, err := b.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return b.sync(f)
 }
 
 func (b *Bucket) putAttributes(key string, attrs attributes) error {
@@ -145,6 +193,9 @@ func (b *Bucket) writeTemp(dir string, src io.Reader) (name string, size int64, 
 		return "", 0, err
 	}
 	size, err = io.Copy(f, src)
+	if err == nil {
+		err = b.sync(f)
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

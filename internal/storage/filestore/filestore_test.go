@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,5 +132,56 @@ func TestAttributesOfAnotherContentAreIgnored(t *testing.T) {
 	}
 	if got, err := b.Stat(t.Context(), "x"); err != nil || got.ContentEncoding != "" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// What is acknowledged must survive a crash: the content is on disk before the
+// name, and the name, with every directory that leads to it, before Put returns.
+func TestPutPersistsBeforeItAcknowledges(t *testing.T) {
+	b, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var synced []string
+	first := true
+	b.sync = func(f *os.File) error {
+		name := filepath.Base(f.Name())
+		if strings.HasPrefix(name, tempPrefix) {
+			if _, err := b.root.Lstat("a/b/x"); first && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the name is there before its content: %v", err)
+			}
+			name = "content"
+		} else if info, err := f.Stat(); err != nil || !info.IsDir() {
+			t.Errorf("%s: %v", name, err)
+		} else if _, err := b.root.Lstat("a/b/x"); err != nil {
+			t.Errorf("a directory is synced before the name is in it: %v", err)
+		}
+		synced = append(synced, name)
+		return f.Sync()
+	}
+	put := func(key string, opts storage.PutOptions) {
+		t.Helper()
+		synced = nil
+		if err := b.Put(t.Context(), key, strings.NewReader("x"), opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a/b/x", storage.PutOptions{})
+	if want := []string{"content", "b", "a"}; len(synced) != 4 || !slices.Equal(synced[:3], want) {
+		t.Errorf("synced %v, want %v and the root", synced, want)
+	}
+	first = false
+	put("a/b/x", storage.PutOptions{ContentEncoding: "gzip"})
+	if want := []string{"content", "content", "b"}; !slices.Equal(synced, want) {
+		t.Errorf("synced %v, want %v", synced, want)
+	}
+
+	full := errors.New("no space left")
+	b.sync = func(*os.File) error { return full }
+	if err := b.Put(t.Context(), "a/b/x", strings.NewReader("other"), storage.PutOptions{}); !errors.Is(err, full) {
+		t.Errorf("got %v", err)
+	}
+	if got, err := storage.ReadAll(t.Context(), b, "a/b/x", 10); err != nil || string(got) != "x" {
+		t.Errorf("what could not be persisted must not replace anything: %q, %v", got, err)
 	}
 }

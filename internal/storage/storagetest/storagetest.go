@@ -18,8 +18,9 @@ import (
 	"prow/internal/storage"
 )
 
-// Run tests the buckets that open returns; each must be empty.
-func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
+// Run tests the buckets that open returns; each must be empty. The sentences that a
+// server of somebody else's is known to break are left out.
+func Run(t *testing.T, open func(t *testing.T) storage.Bucket, leftOut ...string) {
 	for sentence, test := range map[string]func(*testing.T, storage.Bucket){
 		"what is put can be got":                       testRoundTrip,
 		"a part of an object can be got":               testRanges,
@@ -36,6 +37,9 @@ func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
 		"concurrent writers of one object do not mix":  testConcurrentWriters,
 	} {
 		t.Run(sentence, func(t *testing.T) {
+			if slices.Contains(leftOut, sentence) {
+				t.Skip("the server is known to break this")
+			}
 			b := open(t)
 			t.Cleanup(func() { _ = b.Close() })
 			test(t, b)
