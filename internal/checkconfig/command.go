@@ -10,8 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"prow/internal/service"
-	"prow/internal/storage"
-	"prow/internal/storage/filestore"
+	"prow/internal/storage/providers"
 )
 
 // Command makes the program.
@@ -40,7 +39,7 @@ has a name in brackets; with --strict warnings fail as well. The checks are:
 			ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			return Run(ctx, Env{
-				Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Storage: map[string]storage.Provider{"file": filestore.Provider},
+				Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Storage: providers.New(o.Storage),
 			}, o)
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins/pluginconfig"
+	"prow/internal/storage/providers"
 )
 
 // The forms of the report.
@@ -25,6 +26,8 @@ type Options struct {
 	Config  config.Options
 	Plugins pluginconfig.Options
 	GitHub  github.Flags
+	// Storage is for the state file of the build clusters.
+	Storage providers.Credentials
 
 	// ProwYAMLRepoName is the repository whose own jobs are checked.
 	ProwYAMLRepoName string
@@ -63,6 +66,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
 	o.Plugins.Bind(fs)
 	o.GitHub.Bind(fs)
+	o.Storage.Bind(fs)
 	fs.StringVar(&o.AppID, "github-app-id", "", "ID of the GitHub app to authenticate as.")
 	fs.StringVar(&o.AppKeyPath, "github-app-private-key-path", "", "File that holds the app's private key.")
 	fs.IntVar(&o.HourlyTokens, "github-hourly-tokens", 3000, "Requests an hour to GitHub; 0 is no limit.")
@@ -84,8 +88,6 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 			fs.String(name, "", usage+" Accepted, and of no effect here.")
 		}
 	}
-	accepted("gcs-credentials-file", "Credentials for GCS.")
-	accepted("s3-credentials-file", "Credentials for S3.")
 	accepted("git-signing-key-path", "Key that signs commits.")
 	accepted("in-repo-config-cache-size", "Entries in the cache of in-repo configuration.")
 	accepted("cache-dir-base", "Directory for mirrors.")

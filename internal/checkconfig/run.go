@@ -17,8 +17,9 @@ import (
 type Env struct {
 	// Stdout takes the report, Stderr notes and logs.
 	Stdout, Stderr io.Writer
-	// Storage opens the buckets a state file of the build clusters may be in.
-	Storage map[string]storage.Provider
+	// Storage opens the bucket of the state file of the build clusters; nil
+	// leaves that file unread.
+	Storage *storage.Opener
 }
 
 // Run judges the configuration and writes the report. The error tells what is
