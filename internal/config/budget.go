@@ -29,7 +29,9 @@ const (
 	maxInRepoProblems = 100
 	// maxInRepoNamesakes is how many jobs of one type may share a name: every
 	// pair of them is compared.
-	maxInRepoNamesakes = 200
+	maxInRepoNamesakes = 50
+	// maxInRepoBranches is how many branches a job may list.
+	maxInRepoBranches = 100
 	// decorationBytes is about what a copy of the decoration defaults takes.
 	decorationBytes = 4 << 10
 )
