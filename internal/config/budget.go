@@ -61,7 +61,7 @@ func (b *budget) spendExpr(expr string) error {
 	}
 	parsed, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return err
+		return notExpr(expr, err)
 	}
 	if b.instructions -= instructionsOf(parsed); b.instructions < 0 {
 		return fmt.Errorf("the expressions of the repository need more than %d instructions together", inRepoInstructions)

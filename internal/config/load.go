@@ -250,6 +250,7 @@ func (l *Loader) readJobFile(path string, last *jobFile) *jobFile {
 	}
 	out.raw.ProwIgnored = nil
 	out.warnings = append(out.warnings, orgKeys(&out.raw, path)...)
+	locate(out.warnings, func(string) []byte { return file.data })
 	setSource(&out.raw, path)
 	return out
 }

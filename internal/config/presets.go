@@ -120,8 +120,7 @@ const few = 32
 func appendNew[T any, K comparable](have, add []T, key func(*T) K, clash func(*T)) []T {
 	if len(have)+len(add) <= few {
 		for i := range add {
-			k := key(&add[i])
-			if slices.ContainsFunc(have, func(other T) bool { return key(&other) == k }) {
+			if hasKey(have, key, key(&add[i])) {
 				clash(&add[i])
 				continue
 			}
@@ -143,6 +142,15 @@ func appendNew[T any, K comparable](have, add []T, key func(*T) K, clash func(*T
 		have = append(have, add[i])
 	}
 	return have
+}
+
+func hasKey[T any, K comparable](list []T, key func(*T) K, k K) bool {
+	for i := range list {
+		if key(&list[i]) == k {
+			return true
+		}
+	}
+	return false
 }
 
 // nameSet tells quickly whether it has a name, however many there are.

@@ -69,6 +69,7 @@ func parseShard(decoder *yamldec.Decoder, path string, file *content) *shardFile
 			out.warnings = append(out.warnings, Problem{File: path, Field: field, Message: "has no effect in a supplemental file; jobs belong in job files"})
 		}
 	}
+	locate(out.warnings, func(string) []byte { return file.data })
 	return out
 }
 
