@@ -244,8 +244,9 @@ func probe11(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
+	var level slog.LevelVar
 	w, err := NewWatcher(t.Context(), treeOptions(root), live.Options{
-		Interval: 20 * time.Millisecond, RetryAfter: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		Level: &level, Interval: 20 * time.Millisecond, RetryAfter: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,6 +279,9 @@ func probe11(t *testing.T) {
 	until("the mended file is served", func() bool { return w.Get().LogLevel == "error" && w.Status().Err == nil })
 	stop()
 	<-stopped
+	if level.Level() != slog.LevelError {
+		t.Errorf("the process logs at %s", level.Level())
+	}
 	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 		t.Errorf("the error is logged %d times:\n%s", n, log.String())
 	}
