@@ -48,8 +48,11 @@ func resolve(n *yaml.Node) scalar {
 				return scalar{kind: floatScalar, f: float64(s.i), s: n.Value}
 			}
 			return s
+		case "!!null", "!!bool", "!!int", "!!timestamp":
+			return resolvePlain(n.Value)
 		}
-		return resolvePlain(n.Value)
+		// Tags of others do not make a value something else than text.
+		return scalar{kind: stringScalar, s: n.Value}
 	}
 	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		return scalar{kind: stringScalar, s: n.Value}
