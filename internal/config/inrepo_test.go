@@ -260,6 +260,39 @@ func TestInRepoCacheKeepsContentNotDefaults(t *testing.T) {
 	}
 }
 
+func TestInRepoCacheIsBoundedByMemory(t *testing.T) {
+	trees := &memoryTrees{fs: mapFS(map[string]string{".prow.yaml": own("a", "b")})}
+	c := main(t, "in_repo_config: {enabled: {'*': true}}")
+	reg := prometheus.NewRegistry()
+	r := NewInRepo(trees, InRepoOptions{Registerer: reg})
+	look := func(base string) {
+		t.Helper()
+		if _, err := r.Jobs(t.Context(), c, "org/repo", "main", SHA(base)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look("first")
+	if r.bytes <= 0 {
+		t.Fatalf("the memory is not counted: %d", r.bytes)
+	}
+	r.room = 3 * r.bytes
+	for _, base := range []string{"b", "c", "d", "e"} {
+		look(base)
+	}
+	if n := r.order.Len(); n != 3 || r.bytes != r.room {
+		t.Errorf("%d revisions with %d bytes are remembered, expected 3 with %d", n, r.bytes, r.room)
+	}
+	// What is too large alone is still served.
+	r.room = 1
+	look("f")
+	if n := r.order.Len(); n != 1 {
+		t.Errorf("%d revisions are remembered, expected the newest only", n)
+	}
+	if got := counter(t, reg, "inRepoConfigCache_cache_usage_size"); got != 1 {
+		t.Errorf("the metric tells %v", got)
+	}
+}
+
 func TestInRepoLookupsShareOneReading(t *testing.T) {
 	trees := &memoryTrees{fs: mapFS(map[string]string{".prow.yaml": own("a")}), gate: make(chan struct{})}
 	c := main(t, "in_repo_config: {enabled: {'*': true}}")

@@ -119,6 +119,37 @@ func TestPathsThatCannotBeRead(t *testing.T) {
 	wantError(t, err, "shards", "no such file")
 }
 
+func TestLinksThatLeadNowhereAreMistakes(t *testing.T) {
+	root := tree(t, map[string]string{"config.yaml": "", "jobs/a.yaml": presubmits("a"), "elsewhere/x.yaml": presubmits("never")})
+	link := func(target, name string) {
+		t.Helper()
+		if err := os.Symlink(target, filepath.Join(root, "jobs", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Directories behind links are not entered, files behind links are read.
+	link("../elsewhere", "dir")
+	link("../elsewhere/x.yaml", "b.yaml")
+	c, err := Load(t.Context(), treeOptions(root))
+	if err != nil || !slices.Equal(jobNames(c), []string{"a", "never"}) {
+		t.Errorf("found %v, %v", c, err)
+	}
+	link("nowhere.yaml", "c.yaml")
+	_, err = Load(t.Context(), treeOptions(root))
+	wantError(t, err, "jobs/c.yaml: the job file cannot be read: no such file")
+}
+
+func TestGerritRepos(t *testing.T) {
+	c := main(t, "gerrit: {org_repos_config: [{org: 'https://h', repos: [a], opt_out_help: true}, {org: 'https://h', repos: [b/c], filters: {branches: [m]}}, {org: 'https://i', repos: [a]}]}")
+	repos := GerritRepos(c.Gerrit.OrgReposConfig)
+	if len(repos) != 2 || len(repos["https://h"]) != 2 || repos["https://h"]["a"] != nil || repos["https://h"]["b/c"].Branches[0] != "m" {
+		t.Errorf("found %v", repos)
+	}
+	if out := GerritReposWithoutHelp(c.Gerrit.OrgReposConfig); len(out) != 1 || !out["https://h"].Has("a") || out["https://h"].Has("b/c") {
+		t.Errorf("found %v", out)
+	}
+}
+
 func TestJobFilesNeedUniqueBaseNames(t *testing.T) {
 	_, err := loadTree(t, map[string]string{"jobs/a/x.yaml": presubmits("a"), "jobs/b/x.yaml": presubmits("b")})
 	wantError(t, err, "b/x.yaml", "same base name", "a/x.yaml")
