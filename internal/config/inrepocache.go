@@ -253,19 +253,17 @@ func (r *InRepo) construct(ctx context.Context, entry *inRepoEntry, rev Revision
 }
 
 func (r *InRepo) read(ctx context.Context, rev Revision) (jobs *InRepoJobs, err error) {
-	// The content is a stranger's: a mistake in a rule it finds must not take
-	// the component down.
-	defer func() {
-		if p := recover(); p != nil {
-			jobs, err = nil, fmt.Errorf("reading: %v", p)
+	// The content is a stranger's.
+	err = guarded("the files of "+rev.Org+"/"+rev.Repo, func() error {
+		tree, release, err := r.trees.OpenTree(ctx, rev)
+		if err != nil {
+			return err
 		}
-	}()
-	tree, release, err := r.trees.OpenTree(ctx, rev)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return ReadInRepo(tree)
+		defer release()
+		jobs, err = ReadInRepo(tree)
+		return err
+	})
+	return jobs, err
 }
 
 func (r *InRepo) removeLocked(entry *inRepoEntry) {

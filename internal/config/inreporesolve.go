@@ -28,7 +28,18 @@ func (c *InRepoConfig) Clusters(identifier string) []string {
 // ResolveInRepo turns the raw jobs of a repository into jobs that can run
 // beside its static ones. Mistakes come as Errors with the place of each.
 // raw is not changed, so it can be resolved again with another configuration.
-func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs, error) {
+func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (jobs *InRepoJobs, err error) {
+	err = guarded("the jobs of "+identifier, func() error {
+		jobs, err = c.resolveInRepo(identifier, raw)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return jobs, nil
+}
+
+func (c *Config) resolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs, error) {
 	ps := problems{most: maxInRepoProblems}
 	limit := newInRepoBudget()
 	resolver := newResolver(c, &regexCache{budget: limit})

@@ -139,6 +139,18 @@ func TestLinksThatLeadNowhereAreMistakes(t *testing.T) {
 	wantError(t, err, "jobs/c.yaml: the job file cannot be read: no such file")
 }
 
+func TestAPanicIsAnError(t *testing.T) {
+	opts := treeOptions(tree(t, map[string]string{"config.yaml": "", "jobs/a.yaml": presubmits("a")}))
+	opts.Checks = []func(*Config) []Problem{func(*Config) []Problem { panic("a mistake in a rule") }}
+	_, err := Load(t.Context(), opts)
+	wantError(t, err, "config.yaml: a mistake in a rule")
+	err = guarded("a.yaml", func() error { panic("in a goroutine") })
+	wantError(t, err, "loading a.yaml: in a goroutine")
+	// Even raw jobs that no reader makes.
+	_, err = main(t, "").ResolveInRepo("org/repo", nil)
+	wantError(t, err, "the jobs of org/repo")
+}
+
 func TestGerritRepos(t *testing.T) {
 	c := main(t, "gerrit: {org_repos_config: [{org: 'https://h', repos: [a], opt_out_help: true}, {org: 'https://h', repos: [b/c], filters: {branches: [m]}}, {org: 'https://i', repos: [a]}]}")
 	repos := GerritRepos(c.Gerrit.OrgReposConfig)
