@@ -68,13 +68,13 @@ func FuzzJobFile(f *testing.F) {
 		if err != nil {
 			// What the detour cannot even convert may stand where nobody reads.
 			var none struct{}
-			if len(list) == 0 && yaml.Unmarshal([]byte(content), &none) == nil {
+			if len(list) == 0 && !singleLetter.MatchString(content) && yaml.Unmarshal([]byte(content), &none) == nil {
 				t.Fatalf("%q is accepted, but not over JSON: %v", content, err)
 			}
 			return
 		}
-		// Keys that stand twice, in one or another case, and keys that are single
-		// letters differ on purpose.
+		// Keys that stand twice, in one or another case, and single letters differ
+		// on purpose.
 		if singleLetter.MatchString(content) || yaml.UnmarshalStrict([]byte(content), new(JobConfig)) != nil {
 			t.Skip()
 		}

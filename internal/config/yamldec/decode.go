@@ -57,7 +57,7 @@ type Options struct {
 	// QuotedStrings makes a number or a boolean a problem where a string is
 	// wanted, with one exception that existing files rely on: it still becomes a
 	// string if every field around it is declared directly in its struct, not
-	// in an embedded one.
+	// in an embedded one. Single letters (y, n) are always strings there.
 	QuotedStrings bool
 	Limits        Limits
 	// Spent, if set, is increased by what was used, so that several files can
@@ -542,7 +542,7 @@ func (r *run) scalar(n *yaml.Node, v reflect.Value, lenient reflect.Type) {
 	s := resolve(n)
 	switch v.Kind() {
 	case reflect.String:
-		if r.quoted && s.kind != stringScalar && (lenient == nil || lenient.Kind() != reflect.String) {
+		if r.quoted && s.kind != stringScalar && !s.letter() && (lenient == nil || lenient.Kind() != reflect.String) {
 			r.expected(n, "a string; put it in quotes")
 			return
 		}

@@ -147,8 +147,7 @@ func (s scalar) text() string {
 	case nullScalar:
 		return ""
 	case boolScalar:
-		// A single letter is hardly ever meant as a boolean.
-		if len(s.s) == 1 {
+		if s.letter() {
 			return s.s
 		}
 		return strconv.FormatBool(s.b)
@@ -161,6 +160,10 @@ func (s scalar) text() string {
 	}
 	return s.s
 }
+
+// letter tells whether the scalar is a boolean of one letter, y or n, which is
+// hardly ever meant as one.
+func (s scalar) letter() bool { return s.kind == boolScalar && len(s.s) == 1 }
 
 // integer is the scalar as an integer, if it is one; 500e+6 is.
 func (s scalar) integer() (int64, bool) {
@@ -181,7 +184,7 @@ func (s scalar) value() any {
 	case nullScalar:
 		return nil
 	case boolScalar:
-		if len(s.s) == 1 {
+		if s.letter() {
 			return s.s
 		}
 		return s.b
