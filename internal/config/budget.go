@@ -29,7 +29,9 @@ const (
 	maxInRepoProblems = 100
 	// maxInRepoNamesakes is how many jobs of one type may share a name: every
 	// pair of them is compared.
-	maxInRepoNamesakes = 200
+	maxInRepoNamesakes = 50
+	// maxInRepoBranches is how many branches a job may list.
+	maxInRepoBranches = 100
 	// decorationBytes is about what a copy of the decoration defaults takes.
 	decorationBytes = 4 << 10
 )
@@ -59,7 +61,7 @@ func (b *budget) spendExpr(expr string) error {
 	}
 	parsed, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return err
+		return notExpr(expr, err)
 	}
 	if b.instructions -= instructionsOf(parsed); b.instructions < 0 {
 		return fmt.Errorf("the expressions of the repository need more than %d instructions together", inRepoInstructions)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 )
@@ -64,4 +65,25 @@ func (g *Gangway) check(s *sectionContext) {
 			}
 		}
 	}
+}
+
+// The metadata by which a client behind Google Cloud Endpoints is known.
+const (
+	GangwayConsumerType   = "x-endpoint-api-consumer-type"
+	GangwayConsumerNumber = "x-endpoint-api-consumer-number"
+)
+
+// IdentifyClient finds the client of a request by its metadata: the first whose
+// number is the one that is given.
+func (g *Gangway) IdentifyClient(metadata func(key string) string) (*AllowedAPIClient, error) {
+	number := metadata(GangwayConsumerNumber)
+	if metadata(GangwayConsumerType) == "" || number == "" {
+		return nil, fmt.Errorf("the request has no metadata %s and %s", GangwayConsumerType, GangwayConsumerNumber)
+	}
+	for i := range g.AllowedAPIClients {
+		if gcp := g.AllowedAPIClients[i].GCP; gcp != nil && gcp.EndpointAPIConsumerNumber == number {
+			return &g.AllowedAPIClients[i], nil
+		}
+	}
+	return nil, errors.New("the client is not one of gangway.allowed_api_clients")
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // Gerrit configures the Gerrit adapter and reporter.
@@ -65,4 +66,34 @@ func (g *Gerrit) resolve(s *sectionContext) {
 // IsAllowedPresubmitTrigger tells whether a comment may count as a command.
 func (g *Gerrit) IsAllowedPresubmitTrigger(comment string) bool {
 	return g.allowedTrigger == nil || g.allowedTrigger.MatchString(comment)
+}
+
+// GerritRepos lists the repositories of entries by host, each with the filter
+// of its entry, nil where it has none.
+func GerritRepos(entries []GerritOrgRepos) map[string]map[string]*GerritQueryFilter {
+	out := map[string]map[string]*GerritQueryFilter{}
+	for _, e := range entries {
+		if out[e.Org] == nil {
+			out[e.Org] = map[string]*GerritQueryFilter{}
+		}
+		for _, repo := range e.Repos {
+			out[e.Org][repo] = e.Filters
+		}
+	}
+	return out
+}
+
+// GerritReposWithoutHelp lists the repositories that get no help messages, by host.
+func GerritReposWithoutHelp(entries []GerritOrgRepos) map[string]sets.Set[string] {
+	out := map[string]sets.Set[string]{}
+	for _, e := range entries {
+		if !e.OptOutHelp {
+			continue
+		}
+		if out[e.Org] == nil {
+			out[e.Org] = sets.New[string]()
+		}
+		out[e.Org].Insert(e.Repos...)
+	}
+	return out
 }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,8 +60,19 @@ func TestBadFilesAreRefused(t *testing.T) {
 				}
 			}
 			golden(t, strings.TrimSuffix(path, ".yaml")+".txt", list.Error()+"\n")
+			golden(t, strings.TrimSuffix(path, ".yaml")+".json", machineReadable(t, err))
 		})
 	}
+}
+
+// machineReadable is the form of an error for programs, which says as much.
+func machineReadable(t *testing.T, err error) string {
+	t.Helper()
+	out, err := json.MarshalIndent(Problems(fmt.Errorf("loading: %w", err)), "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out) + "\n"
 }
 
 // TestGoodFilesLoad also checks that the effective configuration survives being
@@ -79,6 +92,14 @@ func TestGoodFilesLoad(t *testing.T) {
 			var again Config
 			if list := new(yamldec.Decoder).Decode(dump, &again, yamldec.Options{Strict: true}); len(list) > 0 {
 				t.Fatalf("the dump is not understood: %v", list)
+			}
+			// Components that keep a dump as their state read it by the common way.
+			var common Config
+			if err := yaml.UnmarshalStrict(dump, &common); err != nil {
+				t.Fatal(err)
+			}
+			if dump2, err := yaml.Marshal(&common); err != nil || string(dump2) != string(dump) {
+				t.Errorf("%v: the dump changes (-first +second):\n%s", err, cmp.Diff(string(dump), string(dump2)))
 			}
 			dump2, err := yaml.Marshal(&again)
 			if err != nil {

@@ -74,63 +74,6 @@ func TestReadInRepo(t *testing.T) {
 	}
 }
 
-// TestHostileInRepoContent feeds what a stranger might push. Whatever comes
-// out, it must come with little memory.
-func TestHostileInRepoContent(t *testing.T) {
-	var lol strings.Builder
-	lol.WriteString("prow_ignored:\n- &a [x, x, x, x, x, x, x, x, x]\n")
-	for c := byte('b'); c < 'l'; c++ {
-		lol.WriteString("- &" + string(c) + " [" + strings.Repeat("*"+string(c-1)+", ", 9) + "]\n")
-	}
-	many := mapFS(nil)
-	for i := range 5 {
-		many[filepath.Join(".prow", string(rune('a'+i))+".yaml")] = &fstest.MapFile{Data: []byte("#" + strings.Repeat("x", 500<<10) + "\n")}
-	}
-	many[".prow/z.yaml"] = &fstest.MapFile{Data: many[".prow/a.yaml"].Data}
-	for c := 'k'; c < 'q'; c++ {
-		many[".prow/"+string(c)+".yaml"] = many[".prow/a.yaml"]
-	}
-	deep := ".prow/" + strings.Repeat("d/", 100) + "x.yaml"
-	for name, tc := range map[string]struct {
-		fs  fs.FS
-		err string
-	}{
-		"a billion laughs":    {mapFS(map[string]string{".prow.yaml": lol.String()}), "more than"},
-		"a loop of aliases":   {mapFS(map[string]string{".prow.yaml": "prow_ignored: &a [*a]\n"}), "nested deeper"},
-		"a merge with itself": {mapFS(map[string]string{".prow.yaml": "presets:\n- &a\n  <<: *a\n"}), ""},
-		"ten megabytes":       {mapFS(map[string]string{".prow.yaml": strings.Repeat("a", 10<<20)}), "more than 524288 bytes"},
-		"many large files":    {many, "in all files together"},
-		"deep nesting":        {mapFS(map[string]string{".prow.yaml": "prow_ignored: " + strings.Repeat("[", 100_000)}), ".prow.yaml"},
-		"deep maps":           {mapFS(map[string]string{".prow.yaml": "prow_ignored: " + strings.Repeat("{a: ", 5000) + strings.Repeat("}", 5000)}), "nested deeper"},
-		"many small values":   {mapFS(map[string]string{".prow.yaml": "prow_ignored: [" + strings.Repeat("a,", 250_000) + "]"}), "values"},
-		"as many as allowed":  {mapFS(map[string]string{".prow.yaml": "prow_ignored: [" + strings.Repeat("a,", 140_000) + "]"}), ""},
-		"many empty jobs":     {mapFS(map[string]string{".prow.yaml": "presubmits: [" + strings.Repeat("{},", 70_000) + "]"}), ""},
-		"deep directories":    {mapFS(map[string]string{deep: "a"}), "deeper than"},
-		"jobs behind aliases": {mapFS(map[string]string{".prow.yaml": "prow_ignored: &l [" + strings.Repeat("{name: a},", 5000) + "]\npresubmits: *l\npostsubmits: *l\n"}), ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			jobs, err := ReadInRepo(tc.fs)
-			runtime.ReadMemStats(&after)
-			// Everything that was allocated counts, also what was free again soon.
-			if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
-				t.Errorf("reading took %d MiB", used>>20)
-			}
-			if tc.err != "" {
-				wantError(t, err, tc.err)
-			}
-			if err == nil && len(jobs.bases()) > maxInRepoJobs {
-				t.Errorf("found %d jobs", len(jobs.bases()))
-			}
-			if err != nil && len(err.Error()) > 100_000 {
-				t.Errorf("the error has %d bytes", len(err.Error()))
-			}
-		})
-	}
-}
-
 func TestSymbolicLinksStayInside(t *testing.T) {
 	root := tree(t, map[string]string{"repo/.prow/real.yaml": own("a"), "secret.yaml": "password: hunter2", "repo/outside.yaml": own("x"), "repo/.prow/dir/b.yaml": own("b")})
 	link := func(target, name string) {
@@ -314,6 +257,39 @@ func TestInRepoCacheKeepsContentNotDefaults(t *testing.T) {
 	trees.err = nil
 	if _, err := r.Jobs(t.Context(), config("x"), "org/repo", "main", SHA("b4")); err != nil {
 		t.Errorf("a failure was remembered: %v", err)
+	}
+}
+
+func TestInRepoCacheIsBoundedByMemory(t *testing.T) {
+	trees := &memoryTrees{fs: mapFS(map[string]string{".prow.yaml": own("a", "b")})}
+	c := main(t, "in_repo_config: {enabled: {'*': true}}")
+	reg := prometheus.NewRegistry()
+	r := NewInRepo(trees, InRepoOptions{Registerer: reg})
+	look := func(base string) {
+		t.Helper()
+		if _, err := r.Jobs(t.Context(), c, "org/repo", "main", SHA(base)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look("first")
+	if r.bytes <= 0 {
+		t.Fatalf("the memory is not counted: %d", r.bytes)
+	}
+	r.room = 3 * r.bytes
+	for _, base := range []string{"b", "c", "d", "e"} {
+		look(base)
+	}
+	if n := r.order.Len(); n != 3 || r.bytes != r.room {
+		t.Errorf("%d revisions with %d bytes are remembered, expected 3 with %d", n, r.bytes, r.room)
+	}
+	// What is too large alone is still served.
+	r.room = 1
+	look("f")
+	if n := r.order.Len(); n != 1 {
+		t.Errorf("%d revisions are remembered, expected the newest only", n)
+	}
+	if got := counter(t, reg, "inRepoConfigCache_cache_usage_size"); got != 1 {
+		t.Errorf("the metric tells %v", got)
 	}
 }
 

@@ -67,7 +67,8 @@ type InRepo struct {
 	mu      sync.Mutex
 	entries map[string]*list.Element // of *inRepoEntry, most recently used first
 	order   *list.List
-	bytes   int64
+	// bytes is the memory of what is remembered; room is how much it may be.
+	bytes, room int64
 }
 
 type inRepoEntry struct {
@@ -94,7 +95,7 @@ func NewInRepo(trees TreeOpener, opts InRepoOptions) *InRepo {
 	}
 	return &InRepo{
 		trees: trees, size: opts.CacheSize, metrics: newInRepoMetrics(opts.Registerer),
-		entries: map[string]*list.Element{}, order: list.New(),
+		entries: map[string]*list.Element{}, order: list.New(), room: inRepoCacheBytes,
 	}
 }
 
@@ -226,7 +227,7 @@ func (r *InRepo) entry(key string, rev Revision) (entry *inRepoEntry, mine bool)
 // shrinkLocked forgets what was not asked for longest, as long as there is too
 // much; the newest stays.
 func (r *InRepo) shrinkLocked() {
-	for r.order.Len() > r.size || r.bytes > inRepoCacheBytes && r.order.Len() > 1 {
+	for r.order.Len() > r.size || r.bytes > r.room && r.order.Len() > 1 {
 		oldest := r.order.Back().Value.(*inRepoEntry)
 		r.metrics.forced.WithLabelValues(oldest.org, oldest.repo).Inc()
 		r.removeLocked(oldest)
@@ -252,19 +253,17 @@ func (r *InRepo) construct(ctx context.Context, entry *inRepoEntry, rev Revision
 }
 
 func (r *InRepo) read(ctx context.Context, rev Revision) (jobs *InRepoJobs, err error) {
-	// The content is a stranger's: a mistake in a rule it finds must not take
-	// the component down.
-	defer func() {
-		if p := recover(); p != nil {
-			jobs, err = nil, fmt.Errorf("reading: %v", p)
+	// The content is a stranger's.
+	err = guarded("the files of "+rev.Org+"/"+rev.Repo, func() error {
+		tree, release, err := r.trees.OpenTree(ctx, rev)
+		if err != nil {
+			return err
 		}
-	}()
-	tree, release, err := r.trees.OpenTree(ctx, rev)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return ReadInRepo(tree)
+		defer release()
+		jobs, err = ReadInRepo(tree)
+		return err
+	})
+	return jobs, err
 }
 
 func (r *InRepo) removeLocked(entry *inRepoEntry) {

@@ -107,6 +107,7 @@ type inRepoReader struct {
 	jobs           *InRepoJobs
 	errs           problems
 	entries, files int
+	stopped        bool // a limit on everything together is exceeded
 	total          int
 	spent          yamldec.Spent
 }
@@ -129,6 +130,7 @@ func (r *inRepoReader) dir(name string, ignores []ignoreRules, depth int) {
 		return
 	}
 	if r.entries += len(entries); r.entries > maxInRepoEntries {
+		r.stopped = true
 		r.refuse(name, "more than %d files", maxInRepoEntries)
 		return
 	}
@@ -147,7 +149,7 @@ func (r *inRepoReader) dir(name string, ignores []ignoreRules, depth int) {
 		case isYAML(full) && !ignored(ignores, full, false):
 			r.file(full, e)
 		}
-		if len(r.errs.list) >= 100 {
+		if r.stopped || len(r.errs.list) >= maxInRepoProblems {
 			return
 		}
 	}
@@ -193,6 +195,7 @@ func (r *inRepoReader) content(name string, e fs.DirEntry) ([]byte, error) {
 		return nil, fmt.Errorf("more than %d bytes", maxInRepoFile)
 	}
 	if r.total += len(data); r.total > maxInRepoTotal {
+		r.stopped = true
 		return nil, fmt.Errorf("more than %d bytes in all files together", maxInRepoTotal)
 	}
 	return data, nil
@@ -200,6 +203,7 @@ func (r *inRepoReader) content(name string, e fs.DirEntry) ([]byte, error) {
 
 func (r *inRepoReader) file(name string, e fs.DirEntry) {
 	if r.files++; r.files > maxInRepoFiles {
+		r.stopped = true
 		r.refuse(name, "more than %d files", maxInRepoFiles)
 		return
 	}
@@ -221,6 +225,9 @@ func (r *inRepoReader) file(name string, e fs.DirEntry) {
 		Spent: &r.spent,
 	}))
 	r.errs.add(errs...)
+	if r.spent.Nodes > maxInRepoNodes || r.spent.Memory > maxInRepoMemory {
+		r.stopped = true
+	}
 	for i := range part.Presets {
 		part.Presets[i].source.file = name
 	}
@@ -234,6 +241,7 @@ func (r *inRepoReader) file(name string, e fs.DirEntry) {
 	r.jobs.Presubmits = append(r.jobs.Presubmits, part.Presubmits...)
 	r.jobs.Postsubmits = append(r.jobs.Postsubmits, part.Postsubmits...)
 	if len(r.jobs.Presubmits)+len(r.jobs.Postsubmits) > maxInRepoJobs {
+		r.stopped = true
 		r.refuse(name, "more than %d jobs", maxInRepoJobs)
 	}
 }

@@ -28,7 +28,18 @@ func (c *InRepoConfig) Clusters(identifier string) []string {
 // ResolveInRepo turns the raw jobs of a repository into jobs that can run
 // beside its static ones. Mistakes come as Errors with the place of each.
 // raw is not changed, so it can be resolved again with another configuration.
-func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs, error) {
+func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (jobs *InRepoJobs, err error) {
+	err = guarded("the jobs of "+identifier, func() error {
+		jobs, err = c.resolveInRepo(identifier, raw)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return jobs, nil
+}
+
+func (c *Config) resolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs, error) {
 	ps := problems{most: maxInRepoProblems}
 	limit := newInRepoBudget()
 	resolver := newResolver(c, &regexCache{budget: limit})
@@ -51,8 +62,8 @@ func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs,
 		out.Postsubmits = append(out.Postsubmits, job)
 		ps.add(found.list...)
 	}
-	checkNamesakes(out.Presubmits, func(p *Presubmit) (*JobBase, string) { return &p.JobBase, p.Context }, &ps)
-	checkNamesakes(out.Postsubmits, func(p *Postsubmit) (*JobBase, string) { return &p.JobBase, p.Context }, &ps)
+	checkNamesakes(out.Presubmits, func(p *Presubmit) (*JobBase, *Brancher, string) { return &p.JobBase, &p.Brancher, p.Context }, &ps)
+	checkNamesakes(out.Postsubmits, func(p *Postsubmit) (*JobBase, *Brancher, string) { return &p.JobBase, &p.Brancher, p.Context }, &ps)
 	if len(ps.list) == 0 {
 		// Mistakes of static jobs were told when they were loaded, so what is
 		// found here is the repository's.
@@ -73,10 +84,13 @@ func (c *Config) ResolveInRepo(identifier string, raw *InRepoJobs) (*InRepoJobs,
 
 // checkNamesakes refuses more jobs of one name, or of one context, than can be
 // compared in no time.
-func checkNamesakes[J any](jobs []J, of func(*J) (base *JobBase, context string), ps *problems) {
+func checkNamesakes[J any](jobs []J, of func(*J) (base *JobBase, branches *Brancher, context string), ps *problems) {
 	names, contexts := map[string]int{}, map[string]int{}
 	for i := range jobs {
-		b, context := of(&jobs[i])
+		b, branches, context := of(&jobs[i])
+		if n := len(branches.Branches) + len(branches.SkipBranches); n > maxInRepoBranches {
+			ps.add(problemOf(b, "branches", "found %d branches, expected at most %d", n, maxInRepoBranches))
+		}
 		if names[b.Name]++; names[b.Name] == maxInRepoNamesakes+1 {
 			ps.add(problemOf(b, "name", "more than %d jobs have this name", maxInRepoNamesakes))
 		}

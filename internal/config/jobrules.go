@@ -208,48 +208,53 @@ func checkContainerNames(containers []corev1.Container, report fieldReporter) {
 }
 
 func checkEnv(field string, env []corev1.EnvVar, typ v1.ProwJobType, report fieldReporter) {
+	var seen nameSet
+	if len(env) > 0 {
+		seen.list = make([]string, 0, len(env))
+	}
 	for i := range env {
 		name := env[i].Name
 		if reservedEnv(name, typ) {
 			report(field+fmt.Sprintf(".env[%d].name", i), "found %s, which the system sets for every %s", name, typ)
 		}
-		if slices.ContainsFunc(env[:i], func(other corev1.EnvVar) bool { return other.Name == name }) {
+		if seen.has(name) {
 			report(field+fmt.Sprintf(".env[%d].name", i), "the variable %s is set twice", name)
 		}
+		seen.add(name)
 	}
 }
 
 // checkVolumes returns the names mounts may use.
-func checkVolumes(volumes []corev1.Volume, decoration *v1.DecorationConfig, report fieldReporter) []string {
-	reserved := reservedVolumes
+func checkVolumes(volumes []corev1.Volume, decoration *v1.DecorationConfig, report fieldReporter) *nameSet {
+	var reserved, names nameSet
+	reserved.list = slices.Clip(reservedVolumes)
 	if decoration != nil {
-		reserved = slices.Clip(reserved)
 		if decoration.OauthTokenSecret != nil {
-			reserved = append(reserved, decoration.OauthTokenSecret.Name)
+			reserved.add(decoration.OauthTokenSecret.Name)
 		}
-		reserved = append(reserved, decoration.SSHKeySecrets...)
+		reserved.add(decoration.SSHKeySecrets...)
 	}
-	names := slices.Clip(reserved)
+	names.add(slices.Clip(reserved.list)...)
 	for i := range volumes {
 		name := volumes[i].Name
 		switch {
-		case slices.Contains(reserved, name):
+		case reserved.has(name):
 			report(fmt.Sprintf("spec.volumes[%d].name", i), "found %q, which is a volume of the decoration", name)
-		case slices.Contains(names, name):
+		case names.has(name):
 			report(fmt.Sprintf("spec.volumes[%d].name", i), "the volume %q is declared twice", name)
 		}
-		names = append(names, name)
+		names.add(name)
 	}
-	return names
+	return &names
 }
 
-func checkMounts(field string, mounts []corev1.VolumeMount, volumes []string, report fieldReporter) {
+func checkMounts(field string, mounts []corev1.VolumeMount, volumes *nameSet, report fieldReporter) {
 	for i := range mounts {
 		m := &mounts[i]
 		switch {
 		case slices.Contains(reservedMounts, m.Name):
 			report(fmt.Sprintf("%s.volumeMounts[%d].name", field, i), "found %q, which is a volume of the decoration", m.Name)
-		case !slices.Contains(volumes, m.Name):
+		case !volumes.has(m.Name):
 			report(fmt.Sprintf("%s.volumeMounts[%d].name", field, i), "found %q, expected the name of a volume", m.Name)
 		}
 		if slices.Contains(reservedPaths, m.MountPath) {

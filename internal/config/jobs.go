@@ -181,7 +181,7 @@ type Periodic struct {
 	// next, as a Go duration. Exactly one of cron, interval and minimum_interval
 	// is set.
 	MinimumInterval string `json:"minimum_interval,omitempty"`
-	// Tags are accepted; nothing reads them.
+	// Tags are for other tools; nothing here reads them.
 	Tags []string `json:"tags,omitempty"`
 	// Retry says how a failed run is tried again.
 	Retry *Retry `json:"retry,omitempty"`

@@ -85,16 +85,27 @@ type load struct {
 func (l *Loader) Load(ctx context.Context) (c *Config, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A mistake in a rule must not take a component down that has a working
-	// configuration.
+	err = guarded(l.opts.ConfigPath, func() error {
+		l.re.newGeneration()
+		run := &load{Loader: l, config: &Config{}, hashes: map[string]contentHash{}, data: map[string][]byte{}}
+		c, err = run.load(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// guarded makes an error of a panic. A file that finds a mistake in a rule must
+// not take a component down.
+func guarded(path string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			c, err = nil, fmt.Errorf("loading %s: %v", l.opts.ConfigPath, r)
+			err = fmt.Errorf("loading %s: %v", path, r)
 		}
 	}()
-	l.re.newGeneration()
-	run := &load{Loader: l, config: &Config{}, hashes: map[string]contentHash{}, data: map[string][]byte{}}
-	return run.load(ctx)
+	return f()
 }
 
 func (l *load) load(ctx context.Context) (*Config, error) {
@@ -214,8 +225,10 @@ func (l *load) readJobFiles(ctx context.Context) ([]*jobFile, error) {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, path := range paths {
 		group.Go(func() error {
-			files[i] = l.readJobFile(path, l.jobs[path])
-			return ctx.Err()
+			return guarded(path, func() error {
+				files[i] = l.readJobFile(path, l.jobs[path])
+				return ctx.Err()
+			})
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -250,6 +263,7 @@ func (l *Loader) readJobFile(path string, last *jobFile) *jobFile {
 	}
 	out.raw.ProwIgnored = nil
 	out.warnings = append(out.warnings, orgKeys(&out.raw, path)...)
+	locate(out.warnings, func(string) []byte { return file.data })
 	setSource(&out.raw, path)
 	return out
 }
@@ -302,7 +316,7 @@ func (l *load) resolveJobs(ctx context.Context, files []*jobFile) error {
 	}
 	l.warnings.add(orgKeys(&c.JobConfig, l.opts.ConfigPath)...)
 	setSource(&c.JobConfig, l.opts.ConfigPath)
-	main := &jobFile{errs: l.mainErrs, raw: JobConfig{PresubmitsByRepo: c.PresubmitsByRepo, PostsubmitsByRepo: c.PostsubmitsByRepo, Periodics: c.Periodics}}
+	main := &jobFile{path: l.opts.ConfigPath, errs: l.mainErrs, raw: JobConfig{PresubmitsByRepo: c.PresubmitsByRepo, PostsubmitsByRepo: c.PostsubmitsByRepo, Periodics: c.Periodics}}
 	all := append([]*jobFile{main}, files...)
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -312,8 +326,10 @@ func (l *load) resolveJobs(ctx context.Context, files []*jobFile) error {
 			continue
 		}
 		group.Go(func() error {
-			f.resolved, f.resolvedWith = resolver.jobs(&f.raw), with
-			return ctx.Err()
+			return guarded(f.path, func() error {
+				f.resolved, f.resolvedWith = resolver.jobs(&f.raw), with
+				return ctx.Err()
+			})
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 )
 
 // checkPresets refuses two presets that share a label with its value, even if
@@ -78,38 +77,105 @@ func copyForPresets(spec *corev1.PodSpec) *corev1.PodSpec {
 }
 
 func (p *Preset) apply(spec *corev1.PodSpec, report fieldReporter) {
-	clash := func(field, what string) {
-		report(field, "%s of the preset at %s:%d is already there", what, p.source.file, p.source.line)
+	clash := func(field, what, name string) {
+		report(field, "%s %s of the preset at %s:%d is already there", what, name, p.source.file, p.source.line)
 	}
-	for _, t := range p.Tolerations {
-		if slices.ContainsFunc(spec.Tolerations, func(have corev1.Toleration) bool { return equality.Semantic.DeepEqual(have, t) }) {
-			clash("spec.tolerations", fmt.Sprintf("the toleration %s", t.Key))
-			continue
-		}
-		spec.Tolerations = append(spec.Tolerations, t)
-	}
-	for _, v := range p.Volumes {
-		if slices.ContainsFunc(spec.Volumes, func(have corev1.Volume) bool { return have.Name == v.Name }) {
-			clash("spec.volumes", fmt.Sprintf("the volume %s", v.Name))
-			continue
-		}
-		spec.Volumes = append(spec.Volumes, v)
-	}
+	spec.Tolerations = appendNew(spec.Tolerations, p.Tolerations, keyOfToleration, func(t *corev1.Toleration) {
+		clash("spec.tolerations", "the toleration", t.Key)
+	})
+	spec.Volumes = appendNew(spec.Volumes, p.Volumes, func(v *corev1.Volume) string { return v.Name }, func(v *corev1.Volume) {
+		clash("spec.volumes", "the volume", v.Name)
+	})
 	for i := range spec.Containers {
 		c := &spec.Containers[i]
-		for _, e := range p.Env {
-			if slices.ContainsFunc(c.Env, func(have corev1.EnvVar) bool { return have.Name == e.Name }) {
-				clash(fmt.Sprintf("spec.containers[%d].env", i), fmt.Sprintf("the variable %s", e.Name))
+		c.Env = appendNew(c.Env, p.Env, func(e *corev1.EnvVar) string { return e.Name }, func(e *corev1.EnvVar) {
+			clash(fmt.Sprintf("spec.containers[%d].env", i), "the variable", e.Name)
+		})
+		c.VolumeMounts = appendNew(c.VolumeMounts, p.VolumeMounts, func(m *corev1.VolumeMount) string { return m.Name }, func(m *corev1.VolumeMount) {
+			clash(fmt.Sprintf("spec.containers[%d].volumeMounts", i), "the mount of", m.Name)
+		})
+	}
+}
+
+// tolerationKey is all of a toleration.
+type tolerationKey struct {
+	corev1.Toleration
+	limited bool
+	seconds int64
+}
+
+func keyOfToleration(t *corev1.Toleration) tolerationKey {
+	key := tolerationKey{Toleration: *t}
+	if t.TolerationSeconds != nil {
+		key.TolerationSeconds, key.limited, key.seconds = nil, true, *t.TolerationSeconds
+	}
+	return key
+}
+
+// few is how many elements are compared with each other; with more a set is
+// made, so that long lists cost no more than their length.
+const few = 32
+
+// appendNew appends the elements whose key no element has, and tells the others.
+func appendNew[T any, K comparable](have, add []T, key func(*T) K, clash func(*T)) []T {
+	if len(have)+len(add) <= few {
+		for i := range add {
+			if hasKey(have, key, key(&add[i])) {
+				clash(&add[i])
 				continue
 			}
-			c.Env = append(c.Env, e)
+			have = append(have, add[i])
 		}
-		for _, m := range p.VolumeMounts {
-			if slices.ContainsFunc(c.VolumeMounts, func(have corev1.VolumeMount) bool { return have.Name == m.Name }) {
-				clash(fmt.Sprintf("spec.containers[%d].volumeMounts", i), fmt.Sprintf("the mount of %s", m.Name))
-				continue
-			}
-			c.VolumeMounts = append(c.VolumeMounts, m)
+		return have
+	}
+	seen := make(map[K]bool, len(have)+len(add))
+	for i := range have {
+		seen[key(&have[i])] = true
+	}
+	for i := range add {
+		k := key(&add[i])
+		if seen[k] {
+			clash(&add[i])
+			continue
+		}
+		seen[k] = true
+		have = append(have, add[i])
+	}
+	return have
+}
+
+func hasKey[T any, K comparable](list []T, key func(*T) K, k K) bool {
+	for i := range list {
+		if key(&list[i]) == k {
+			return true
 		}
 	}
+	return false
+}
+
+// nameSet tells quickly whether it has a name, however many there are.
+type nameSet struct {
+	list []string
+	set  map[string]bool
+}
+
+func (n *nameSet) add(names ...string) {
+	n.list = append(n.list, names...)
+	switch {
+	case len(n.list) <= few:
+		return
+	case n.set == nil:
+		n.set = make(map[string]bool, len(n.list))
+		names = n.list
+	}
+	for _, name := range names {
+		n.set[name] = true
+	}
+}
+
+func (n *nameSet) has(name string) bool {
+	if n.set != nil {
+		return n.set[name]
+	}
+	return slices.Contains(n.list, name)
 }

@@ -3,147 +3,164 @@ package config
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/yaml"
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config/live"
 )
 
-// tree writes files below a new directory.
-func tree(t *testing.T, files map[string]string) string {
+// refused checks that a main file does not load, and why.
+func refused(t *testing.T, config string, parts ...string) {
 	t.Helper()
-	root := t.TempDir()
-	for name, content := range files {
-		write(t, filepath.Join(root, name), content)
-	}
-	return root
+	_, err := loadTree(t, map[string]string{"config.yaml": config})
+	wantError(t, err, parts...)
 }
 
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+const (
+	podSpec = "spec: {containers: [{image: i}]}"
+	images  = "utility_images: {clonerefs: a, initupload: b, entrypoint: c, sidecar: d}, gcs_configuration: {bucket: gs://b, path_strategy: explicit}"
+)
+
+// pre is a main file with presubmits of org/repo, each given by its fields.
+func pre(jobs ...string) string { return ofRepo("presubmits", jobs) }
+
+// post is a main file with postsubmits of org/repo.
+func post(jobs ...string) string { return ofRepo("postsubmits", jobs) }
+
+func ofRepo(key string, jobs []string) string {
+	return key + ":\n  org/repo:\n  - {" + strings.Join(jobs, "}\n  - {") + "}\n"
+}
+
+// per is a main file with periodics.
+func per(jobs ...string) string { return "periodics:\n- {" + strings.Join(jobs, "}\n- {") + "}\n" }
+
+// TestProbes are the acceptance probes of loading, by their number. Those of
+// checkconfig, 7 and 40, are tested there; of 7 the loading is tested here.
+func TestProbes(t *testing.T) {
+	for _, probe := range []struct {
+		sentence string
+		run      func(t *testing.T)
+	}{
+		{"01 an empty main file loads, with exactly the listed defaults", probe01},
+		{"02 a main path that is a directory and a missing job path are errors", probe02},
+		{"03 a gzipped main file loads like a plain one", probe03},
+		{"04 a duplicate base name in the job tree is an error, and both files load after renaming one", probe04},
+		{"05 jobs of a mounted ConfigMap load exactly once", probe05},
+		{"06 prowignore leaves out a directory, or files of its own subtree", probe06},
+		{"07 an unknown field loads normally, is refused strictly, and is never refused below prow_ignored", probe07},
+		{"08 shards may set four fields, each switch once; equal queries become one", probe08},
+		{"09 two shards with one Slack key are an error that names it", probe09},
+		{"10 the content of VERSION is config_version_sha", probe10},
+		{"11 a swapped ConfigMap is served within two seconds, a broken one is not and is logged once", probe11},
+		{"12 a presubmit with name and spec gets agent, cluster, context, rerun command and trigger", probe12},
+		{"13 a trigger alone, or one that does not match the rerun command, is refused", probe13},
+		{"14 presubmits share a name on different branches only", probe14},
+		{"15 two jobs with one context on overlapping branches are refused", probe15},
+		{"16 names with slashes are for Jenkins only, and do not end in a dot", probe16},
+		{"17 reserved labels, bad keys and bad values are refused", probe17},
+		{"18 reserved volumes and mount paths are refused, paths below them are not", probe18},
+		{"19 variables of the system are refused by type of job", probe19},
+		{"20 several containers need decoration and free names; init containers must be sidecars", probe20},
+		{"21 a decorated job needs a command or args; legacy paths need a default org", probe21},
+		{"22 default entries merge in order, and an explicit empty secret switches off", probe22},
+		{"23 both forms of decoration defaults are refused", probe23},
+		{"24 a preset adds to each container, must not clash, and shares no label pair", probe24},
+		{"25 an unquoted label of a job has a clear message, that of a preset is a string", probe25},
+		{"26 a periodic has exactly one schedule, which is understood, and a name of its own", probe26},
+		{"27 always_run: true excludes a change key; false runs by it; unset runs", probe27},
+		{"28 skip_if_only_changed runs on any other change, when forced, but not without changes", probe28},
+		{"29 in-repo configuration is enabled by the most specific key; clusters are united", probe29},
+		{"30 the directory .prow wins over the file; its files come in path order; static names are taken", probe30},
+		{"31 cached content gets the defaults of the moment; lookups, misses and hits count", probe31},
+		{"32 merge methods by branch, expression, repository; unknown ones are refused", probe32},
+		{"33 contradicting queries are refused", probe33},
+		{"34 a context that is required and conditional is a policy error", probe34},
+		{"35 branch protection: entries need protect, disabled settings are errors unless allowed, tested repos are protected", probe35},
+		{"36 Slack templates must stand a job without refs, and a channel is needed", probe36},
+		{"37 additional buckets need validation, which then knows all configured buckets", probe37},
+		{"38 both Pub/Sub forms are refused, the older one is converted", probe38},
+		{"39 gangway clients need filters, the type PROJECT and numbers of their own", probe39},
+	} {
+		t.Run(probe.sentence, probe.run)
 	}
 }
 
-// loadTree loads config.yaml, the jobs below jobs/ and the shards below shards/.
-func loadTree(t *testing.T, files map[string]string) (*Config, error) {
-	t.Helper()
-	if _, ok := files["config.yaml"]; !ok {
-		files["config.yaml"] = ""
-	}
-	return Load(t.Context(), treeOptions(tree(t, files)))
-}
-
-func treeOptions(root string) Options {
-	opts := DefaultOptions()
-	opts.ConfigPath = filepath.Join(root, "config.yaml")
-	if _, err := os.Stat(filepath.Join(root, "jobs")); err == nil {
-		opts.JobConfigPath = filepath.Join(root, "jobs")
-	}
-	if _, err := os.Stat(filepath.Join(root, "shards")); err == nil {
-		opts.SupplementalDirs = []string{filepath.Join(root, "shards")}
-	}
-	return opts
-}
-
-func mustLoad(t *testing.T, files map[string]string) *Config {
-	t.Helper()
-	c, err := loadTree(t, files)
+func probe01(t *testing.T) {
+	dump, err := yaml.Marshal(main(t, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
-}
-
-func main(t *testing.T, config string) *Config {
-	t.Helper()
-	return mustLoad(t, map[string]string{"config.yaml": config})
-}
-
-func wantError(t *testing.T, err error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, expected one with %q", parts)
+	want, err := os.ReadFile("testdata/empty.good.txt")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, part := range parts {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not contain %q: %v", part, err)
-		}
+	if diff := cmp.Diff(string(want), string(dump)); diff != "" {
+		t.Error(diff)
 	}
 }
 
-func presubmit(name string) string {
-	return "{name: " + name + ", spec: {containers: [{image: alpine}]}}"
-}
-
-func presubmits(names ...string) string {
-	out := "presubmits:\n  org/repo:\n"
-	for _, name := range names {
-		out += "  - " + presubmit(name) + "\n"
-	}
-	return out
-}
-
-func jobNames(c *Config) []string {
-	var out []string
-	for _, p := range c.AllPresubmits() {
-		out = append(out, p.Name)
-	}
-	return out
-}
-
-func TestPathsThatCannotBeRead(t *testing.T) {
-	dir := t.TempDir()
+func probe02(t *testing.T) {
+	dir := tree(t, map[string]string{"config.yaml": ""})
 	_, err := Load(t.Context(), Options{ConfigPath: dir})
-	wantError(t, err, dir, "directory")
-	_, err = Load(t.Context(), Options{ConfigPath: filepath.Join(dir, "none.yaml")})
-	wantError(t, err, "none.yaml", "no such file")
-	write(t, filepath.Join(dir, "config.yaml"), "")
+	wantError(t, err, "directory, expected a file")
 	_, err = Load(t.Context(), Options{ConfigPath: filepath.Join(dir, "config.yaml"), JobConfigPath: filepath.Join(dir, "jobs")})
 	wantError(t, err, "jobs", "no such file")
-	_, err = Load(t.Context(), Options{ConfigPath: filepath.Join(dir, "config.yaml"), SupplementalDirs: []string{filepath.Join(dir, "shards")}})
-	wantError(t, err, "shards", "no such file")
 }
 
-func TestGzipIsRead(t *testing.T) {
+func zipped(t *testing.T, content string) string {
+	t.Helper()
 	var b bytes.Buffer
 	zw := gzip.NewWriter(&b)
-	if _, err := zw.Write([]byte("log_level: debug\n")); err != nil {
+	if _, err := zw.Write([]byte(content)); err != nil {
 		t.Fatal(err)
 	}
 	if err := zw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if c := main(t, b.String()); c.LogLevel != "debug" {
-		t.Errorf("found %q", c.LogLevel)
+	return b.String()
+}
+
+func probe03(t *testing.T) {
+	plain := pre("name: a, "+podSpec) + "log_level: debug\n"
+	dumps := map[string]bool{}
+	for _, content := range []string{plain, zipped(t, plain)} {
+		dump, err := yaml.Marshal(main(t, content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dumps[string(dump)] = true
+	}
+	if len(dumps) != 1 {
+		t.Errorf("the results differ: %v", dumps)
+	}
+	c := mustLoad(t, map[string]string{"jobs/a.yaml": zipped(t, presubmits("a")), "shards/b_prowconfig.yaml": zipped(t, "tide: {merge_method: {o: squash}}")})
+	if len(jobNames(c)) != 1 || c.Tide.MergeMethod("o", "r", "b") != MergeSquash {
+		t.Error("a gzipped job file or shard is not read")
 	}
 }
 
-func TestJobFilesNeedUniqueBaseNames(t *testing.T) {
+func probe04(t *testing.T) {
 	_, err := loadTree(t, map[string]string{"jobs/a/x.yaml": presubmits("a"), "jobs/b/x.yaml": presubmits("b")})
-	wantError(t, err, "b/x.yaml", "same base name", "a/x.yaml")
-	c := mustLoad(t, map[string]string{"jobs/a/x.yaml": presubmits("a"), "jobs/b/x.yml": presubmits("b"), "jobs/c.txt": "not: [read"})
+	wantError(t, err, "b/x.yaml", "the same base name as", "a/x.yaml")
+	c := mustLoad(t, map[string]string{"jobs/a/x.yaml": presubmits("a"), "jobs/b/y.yaml": presubmits("b")})
 	if diff := cmp.Diff([]string{"a", "b"}, jobNames(c)); diff != "" {
 		t.Error(diff)
 	}
-	if got := c.PresubmitsByRepo["org/repo"][0].SourcePath; filepath.Base(got) != "x.yaml" {
-		t.Errorf("source path %q", got)
-	}
 }
 
-func TestMountedConfigMapIsReadOnce(t *testing.T) {
+func probe05(t *testing.T) {
 	root := tree(t, map[string]string{"config.yaml": "", "jobs/..2024/x.yaml": presubmits("a")})
 	for link, target := range map[string]string{"..data": "..2024", "x.yaml": "..data/x.yaml"} {
 		if err := os.Symlink(target, filepath.Join(root, "jobs", link)); err != nil {
@@ -151,117 +168,96 @@ func TestMountedConfigMapIsReadOnce(t *testing.T) {
 		}
 	}
 	c, err := Load(t.Context(), treeOptions(root))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"a"}, jobNames(c)); diff != "" {
-		t.Error(diff)
-	}
-	link := filepath.Join(root, "link")
-	if err := os.Symlink("jobs", link); err != nil {
-		t.Fatal(err)
-	}
-	opts := treeOptions(root)
-	opts.JobConfigPath = link
-	if c, err := Load(t.Context(), opts); err != nil || len(jobNames(c)) != 1 {
-		t.Errorf("a root that is a symbolic link: %v, %v", err, c)
+	if err != nil || !slices.Equal(jobNames(c), []string{"a"}) {
+		t.Errorf("found %v, %v", c, err)
 	}
 }
 
-func TestProwIgnore(t *testing.T) {
-	jobs := func() map[string]string {
-		return map[string]string{
-			"jobs/a.yaml": presubmits("a"), "jobs/sub/b.yaml": presubmits("b"), "jobs/sub/deep/c.yaml": presubmits("c"), "jobs/other/d.yaml": presubmits("d"),
+func probe06(t *testing.T) {
+	for name, content := range map[string]string{"jobs/.prowignore": "subdir/\n", "jobs/subdir/.prowignore": "*.yaml\n"} {
+		c := mustLoad(t, map[string]string{name: content, "jobs/a.yaml": presubmits("a"), "jobs/subdir/b.yaml": presubmits("b"), "jobs/subdir/c/d.yaml": presubmits("d")})
+		if diff := cmp.Diff([]string{"a"}, jobNames(c)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	for name, tc := range map[string]struct {
-		ignores map[string]string
-		want    []string
-	}{
-		"a directory":                           {map[string]string{"jobs/.prowignore": "sub/\n"}, []string{"a", "d"}},
-		"a pattern in a directory":              {map[string]string{"jobs/sub/.prowignore": "*.yaml\n"}, []string{"a", "d"}},
-		"a deeper file brings back":             {map[string]string{"jobs/.prowignore": "*.yaml", "jobs/sub/.prowignore": "!b.yaml"}, []string{"b"}},
-		"nothing comes back below an ignored":   {map[string]string{"jobs/.prowignore": "sub/\n!sub/b.yaml\n"}, []string{"a", "d"}},
-		"comments, anchors and double asterisk": {map[string]string{"jobs/.prowignore": "# no\n\n/a.yaml\nsub/**/c.yaml\n"}, []string{"d", "b"}},
-		"a name that is not a directory":        {map[string]string{"jobs/.prowignore": "a.yaml/\n"}, []string{"a", "d", "b", "c"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			files := jobs()
-			for path, content := range tc.ignores {
-				files[path] = content
-			}
-			if diff := cmp.Diff(tc.want, jobNames(mustLoad(t, files))); diff != "" {
-				t.Error(diff)
-			}
-		})
+}
+
+func probe07(t *testing.T) {
+	for content, strictly := range map[string]string{"lolNotARealField: 1": "lolNotARealField", "prow_ignored: {lolNotARealField: 1}": ""} {
+		opts := treeOptions(tree(t, map[string]string{"config.yaml": content}))
+		if _, err := Load(t.Context(), opts); err != nil {
+			t.Errorf("%s: %v", content, err)
+		}
+		opts.Strict = true
+		_, err := Load(t.Context(), opts)
+		if strictly != "" {
+			wantError(t, err, strictly, "no such field")
+		} else if err != nil {
+			t.Errorf("%s: %v", content, err)
+		}
 	}
 }
 
-func TestStrictRefusesUnknownFields(t *testing.T) {
-	root := tree(t, map[string]string{
-		"config.yaml":  "lolNotARealField: 1\nprow_ignored: {lolNotARealField: 1}\nlog_level: info\nlog_level: info\n",
-		"jobs/a.yaml":  "presubmits:\n  org/repo:\n  - name: a\n    allways_run: true\n    spec: {containers: [{imag: x}]}\nprow_ignored: 3\n",
-		"jobs/ok.yaml": presubmits("b"),
-	})
-	opts := treeOptions(root)
-	if _, err := Load(t.Context(), opts); err != nil {
-		t.Fatal(err)
-	}
-	opts.Strict = true
-	_, err := Load(t.Context(), opts)
-	wantError(t, err, "config.yaml:1:1: lolNotARealField", "a.yaml:4:5: presubmits.org/repo[0].allways_run", "a.yaml:5:26", "3 problems")
-}
-
-func TestShards(t *testing.T) {
+func probe08(t *testing.T) {
 	_, err := loadTree(t, map[string]string{"shards/a_prowconfig.yaml": "plank: {max_concurrency: 1}"})
-	wantError(t, err, "a_prowconfig.yaml", "branch-protection", "slack_reporter_configs", "tide.merge_method", "tide.queries", "plank")
-	_, err = loadTree(t, map[string]string{
-		"shards/a_prowconfig.yaml": "branch-protection: {allow_disabled_job_policies: true}", "shards/b_prowconfig.yaml": "branch-protection: {allow_disabled_job_policies: true}"})
-	wantError(t, err, "b_prowconfig.yaml:1:21", "allow_disabled_job_policies")
-	_, err = loadTree(t, map[string]string{
-		"shards/a_prowconfig.yaml": "slack_reporter_configs: {my-org: {channel: c}}", "shards/b_prowconfig.yaml": "slack_reporter_configs: {my-org: {channel: c}}"})
-	wantError(t, err, "my-org")
+	wantError(t, err, "branch-protection, slack_reporter_configs, tide.merge_method and tide.queries", `plank: {"max_concurrency":1}`)
+	const on = "branch-protection: {allow_disabled_job_policies: true}"
+	_, err = loadTree(t, map[string]string{"shards/a_prowconfig.yaml": on, "shards/b_prowconfig.yaml": on})
+	wantError(t, err, "allow_disabled_job_policies", "another file")
 	c := mustLoad(t, map[string]string{
-		"shards/a_prowconfig.yaml":     "tide: {queries: [{labels: [lgtm, approved], repos: [o/a]}], merge_method: {o: squash}}",
-		"shards/sub/b_prowconfig.yaml": "tide: {queries: [{labels: [approved, lgtm], repos: [o/b]}]}\nbranch-protection: {orgs: {o: {repos: {b: {protect: true}}}}}",
-		"shards/ignored.yaml":          "[not read",
-		"config.yaml":                  "branch-protection: {orgs: {o: {repos: {a: {protect: true}}}}}",
+		"shards/a_prowconfig.yaml": "tide: {queries: [{labels: [lgtm, approved], repos: [o/a]}]}",
+		"shards/b_prowconfig.yaml": "tide: {queries: [{labels: [approved, lgtm], repos: [o/b]}]}",
 	})
-	want := TideQueries{{Labels: []string{"approved", "lgtm"}, Repos: []string{"o/a", "o/b"}}}
-	if len(c.Tide.Queries) != 1 || !slices.Equal(c.Tide.Queries[0].Labels, want[0].Labels) || !slices.Equal(c.Tide.Queries[0].Repos, want[0].Repos) {
-		t.Errorf("found %+v, expected %+v", c.Tide.Queries, want)
+	if len(c.Tide.Queries) != 1 || !slices.Equal(c.Tide.Queries[0].Labels, []string{"approved", "lgtm"}) || !slices.Equal(c.Tide.Queries[0].Repos, []string{"o/a", "o/b"}) {
+		t.Errorf("found %+v", c.Tide.Queries)
 	}
-	if got := c.Tide.MergeMethod("o", "a", "main"); got != MergeSquash {
-		t.Errorf("merge method %s", got)
-	}
-	if len(c.BranchProtection.Orgs["o"].Repos) != 2 {
-		t.Errorf("branch protection is not merged: %+v", c.BranchProtection)
-	}
-	_, err = loadTree(t, map[string]string{"shards/a_prowconfig.yaml": "tide: {queries: [{labels: [a]}]}"})
-	wantError(t, err, "a_prowconfig.yaml:1:18: tide.queries[0]")
 }
 
-func TestVersionFileWins(t *testing.T) {
-	c := mustLoad(t, map[string]string{"config.yaml": "config_version_sha: a", "VERSION": "v2024\n"})
-	if c.ConfigVersionSHA != "v2024\n" {
+func probe09(t *testing.T) {
+	const slack = "slack_reporter_configs: {my-org: {channel: c}}"
+	_, err := loadTree(t, map[string]string{"shards/a_prowconfig.yaml": slack, "shards/b_prowconfig.yaml": slack})
+	wantError(t, err, "my-org is set in another file")
+}
+
+func probe10(t *testing.T) {
+	if c := mustLoad(t, map[string]string{"config.yaml": "config_version_sha: key", "VERSION": "v1\n"}); c.ConfigVersionSHA != "v1\n" {
 		t.Errorf("found %q", c.ConfigVersionSHA)
 	}
 }
 
-func TestReloadFollowsTheFiles(t *testing.T) {
-	root := tree(t, map[string]string{"config.yaml": "", "jobs/deep/er/a.yaml": presubmits("a"), "jobs/b.yaml": presubmits("b")})
-	w, err := NewWatcher(t.Context(), treeOptions(root), live.Options{Interval: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+// probe11 swaps volumes as the kubelet does, and looks every second as a
+// component does.
+func probe11(t *testing.T) {
+	root := t.TempDir()
+	swap := func(version, content string) {
+		t.Helper()
+		write(t, filepath.Join(root, ".."+version, "config.yaml"), content)
+		if err := os.Symlink(".."+version, filepath.Join(root, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(root, "..data_tmp"), filepath.Join(root, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap("1", "log_level: debug")
+	if err := os.Symlink("..data/config.yaml", filepath.Join(root, "config.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	var level slog.LevelVar
+	w, err := NewWatcher(t.Context(), treeOptions(root), live.Options{
+		Level: &level, Interval: 20 * time.Millisecond, RetryAfter: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = w.Run(t.Context()) }()
-	changes, cancel := w.Subscribe()
-	defer cancel()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); _ = w.Run(ctx) }()
 	until := func(what string, cond func() bool) {
 		t.Helper()
+		deadline := time.After(20 * time.Second)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
 		for !cond() {
 			select {
 			case <-deadline:
@@ -270,511 +266,360 @@ func TestReloadFollowsTheFiles(t *testing.T) {
 			}
 		}
 	}
-	write(t, filepath.Join(root, "jobs/deep/er/a.yaml"), presubmits("a2"))
-	until("a nested file changes", func() bool { return slices.Equal(jobNames(w.Get()), []string{"b", "a2"}) })
-	if d := <-changes; d.Before == nil || d.After != w.Get() {
-		t.Error("the subscriber did not get the change")
+	swap("2", "log_level: warn")
+	until("the new value is served", func() bool { return w.Get().LogLevel == "warn" })
+	swap("3", "log_level: loud")
+	until("the error shows", func() bool { return w.Status().Err != nil })
+	failing := w.Status()
+	until("the broken file is tried again", func() bool { return w.Status().Took != failing.Took })
+	if w.Get().LogLevel != "warn" {
+		t.Errorf("serves %s, expected the last good value", w.Get().LogLevel)
 	}
-	write(t, filepath.Join(root, "jobs/deep/er/a.yaml"), presubmits("b"))
-	until("a mistake is visible", func() bool { return w.Status().Err != nil })
-	wantError(t, w.Status().Err, "a.yaml:3", "job b", "central and in-repo", "b.yaml:3")
-	if !slices.Equal(jobNames(w.Get()), []string{"b", "a2"}) {
-		t.Error("a mistake changed what is served")
+	swap("4", "log_level: error")
+	until("the mended file is served", func() bool { return w.Get().LogLevel == "error" && w.Status().Err == nil })
+	stop()
+	<-stopped
+	if level.Level() != slog.LevelError {
+		t.Errorf("the process logs at %s", level.Level())
 	}
-	if err := os.Remove(filepath.Join(root, "jobs/b.yaml")); err != nil {
-		t.Fatal(err)
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("the error is logged %d times:\n%s", n, log.String())
 	}
-	until("it heals", func() bool { return w.Status().Err == nil && slices.Equal(jobNames(w.Get()), []string{"b"}) })
-	if err := os.Remove(filepath.Join(root, "config.yaml")); err != nil {
-		t.Fatal(err)
-	}
-	until("a missing main file is visible", func() bool { return w.Status().Err != nil })
-	write(t, filepath.Join(root, "config.yaml"), "log_level: debug")
-	until("the file is back", func() bool { return w.Get().LogLevel == "debug" && w.Status().Err == nil })
 }
 
-// TestReloadedJobsFollowTheDefaults changes defaults while job files stay.
-func TestReloadedJobsFollowTheDefaults(t *testing.T) {
-	root := tree(t, map[string]string{"config.yaml": "pod_namespace: one", "jobs/a.yaml": presubmits("a"), "jobs/p.yaml": ""})
-	l := NewLoader(treeOptions(root))
-	check := func(namespace string, env int) {
-		t.Helper()
-		c, err := l.Load(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := c.PresubmitsByRepo["org/repo"][0]
-		if *p.Namespace != namespace || len(p.Spec.Containers[0].Env) != env {
-			t.Errorf("namespace %s with %d variables, expected %s with %d", *p.Namespace, len(p.Spec.Containers[0].Env), namespace, env)
-		}
-	}
-	check("one", 0)
-	write(t, filepath.Join(root, "config.yaml"), "pod_namespace: two")
-	check("two", 0)
-	write(t, filepath.Join(root, "jobs/p.yaml"), "presets: [{env: [{name: E, value: v}]}]")
-	check("two", 1)
-	write(t, filepath.Join(root, "jobs/p.yaml"), "")
-	check("two", 0)
-}
-
-func TestPresubmitDefaults(t *testing.T) {
-	p := main(t, presubmits("NAME")).PresubmitsStatic("org/repo")[0]
-	if p.Agent != "kubernetes" || p.Cluster != "default" || p.Context != "NAME" || p.RerunCommand != "/test NAME" || *p.Namespace != "default" || p.ProwJobDefault.TenantID != v1.GlobalDefaultTenantID {
+func probe12(t *testing.T) {
+	p := &main(t, pre("name: NAME, "+podSpec)).PresubmitsByRepo["org/repo"][0]
+	if p.Agent != "kubernetes" || p.Cluster != "default" || p.Context != "NAME" || p.RerunCommand != "/test NAME" || p.Trigger != `(?m)^/test( | .* )NAME,?($|\s.*)` {
 		t.Errorf("found %+v", p)
 	}
-}
-
-// TestDefaultTrigger compares the matcher with the expression it stands for.
-func TestDefaultTrigger(t *testing.T) {
-	for comment, want := range map[string]bool{
-		"/test NAME": true, "/test foo NAME": true, "/test NAME, x": true, "/test NAME,": true, "/test NAME\r\nmore": true, "x\n/test NAME": true,
-		"/test NAMEx": false, "/test xNAME": false, "/testNAME": false, " /test NAME": false, "/test": false, "/test NAME;": false,
-		"/test NAMENAME NAME": true, "/test  NAME": true, "/test\tNAME": false, "/test a\tNAME": false, "/test NAME,NAME": false, "/test NAMEx NAME\tx": true,
-		"/retest NAME": false, "/test x\nNAME": false,
-	} {
-		if got := matchesDefaultTrigger("NAME", comment); got != want {
-			t.Errorf("%q: found %v, expected %v", comment, got, want)
-		}
-		re, err := new(regexCache).compile(DefaultTrigger("NAME"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := re.MatchString(comment); got != want {
-			t.Errorf("%q: the expression says %v, expected %v", comment, got, want)
+	for comment, want := range map[string]bool{"/test NAME": true, "/test foo NAME": true, "/test NAME, x": true, "/test NAMEx": false} {
+		if p.TriggerMatches(comment) != want {
+			t.Errorf("%q: expected %v", comment, want)
 		}
 	}
 }
 
-func FuzzDefaultTrigger(f *testing.F) {
-	f.Add("a-b", "/test a-b, x\n/test a-b")
-	f.Add("a", "/test  a a")
-	f.Fuzz(func(t *testing.T, name, comment string) {
-		if !validJobName(name, "kubernetes") || strings.Contains(name, ".") || len(name) > 20 {
-			t.Skip()
-		}
-		re, err := new(regexCache).compile(DefaultTrigger(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := matchesDefaultTrigger(name, comment), re.MatchString(comment); got != want {
-			t.Errorf("%q on %q: the matcher says %v, the expression %v", name, comment, got, want)
-		}
-	})
+func probe13(t *testing.T) {
+	refused(t, pre("name: a, trigger: /go, "+podSpec), "job a: rerun_command: missing")
+	refused(t, pre("name: a, trigger: /go, rerun_command: /test a, "+podSpec), `rerun_command: found "/test a", expected a comment that the trigger "/go" matches`)
 }
 
-func TestDecorationDefaultsMergeInOrder(t *testing.T) {
+func probe14(t *testing.T) {
+	main(t, pre("name: a, branches: [master], "+podSpec, "name: a, branches: [other], "+podSpec))
+	refused(t, pre("name: a, branches: [master], "+podSpec, "name: a, "+podSpec), "another presubmit of org/repo has this name", "central and in-repo definitions")
+	main(t, pre(`name: a, skip_branches: ['release-\d+\.\d+'], `+podSpec, "name: a, branches: [release-1.14, release-1.13], "+podSpec))
+}
+
+func probe15(t *testing.T) {
+	refused(t, pre("name: a, context: c, "+podSpec, "name: b, context: c, "+podSpec), `the presubmit a of org/repo reports under the context "c"`)
+	refused(t, post("name: a, context: c, "+podSpec, "name: b, context: c, "+podSpec), `the postsubmit a of org/repo reports under the context "c"`)
+	main(t, pre("name: a, context: c, branches: [x], "+podSpec, "name: b, context: c, branches: [z], "+podSpec))
+}
+
+func probe16(t *testing.T) {
+	refused(t, pre("name: a/b, "+podSpec), `name: found "a/b"`)
+	main(t, pre("name: folder/job, agent: jenkins"))
+	refused(t, pre("name: job., agent: jenkins"), `name: found "job."`)
+}
+
+func probe17(t *testing.T) {
+	for labels, want := range map[string]string{"prow.k8s.io/id: x": "labels.prow.k8s.io/id", "_x: v": "labels._x", "ok: _v": "labels.ok"} {
+		refused(t, pre("name: a, labels: {"+labels+"}, "+podSpec), want)
+	}
+}
+
+func probe18(t *testing.T) {
+	container := func(volume, mount string) string {
+		return pre("name: a, spec: {volumes: [{name: " + volume + "}], containers: [{image: i, volumeMounts: [{name: v, mountPath: " + mount + "}]}]}")
+	}
+	refused(t, pre("name: a, spec: {volumes: [{name: logs}], containers: [{image: i}]}"), `spec.volumes[0].name: found "logs"`)
+	main(t, container("v", "/logs/extra"))
+	refused(t, container("v", "/tools"), `mountPath: found "/tools"`)
+}
+
+func probe19(t *testing.T) {
+	env := func(name string) string {
+		return "name: a, interval: 1h, spec: {containers: [{env: [{name: " + name + "}]}]}"
+	}
+	refused(t, pre(env("PULL_NUMBER")), "PULL_NUMBER")
+	main(t, per(env("PULL_NUMBER")))
+	refused(t, per(env("CI")), "found CI")
+}
+
+func probe20(t *testing.T) {
+	two := func(name string) string {
+		return "spec: {containers: [{name: one, command: [x]}, {name: " + name + ", command: [x]}]}"
+	}
+	refused(t, pre("name: a, "+two("two")), "found 2 containers")
+	decorated := "name: a, decorate: true, decoration_config: {" + images + "}, "
+	main(t, pre(decorated+two("two")))
+	refused(t, pre(decorated+two("sidecar")), `found "sidecar"`)
+	refused(t, pre("name: a, spec: {initContainers: [{name: i}], containers: [{image: i}]}"), "init container")
+	main(t, pre("name: a, spec: {initContainers: [{name: i, restartPolicy: Always}], containers: [{image: i}]}"))
+}
+
+func probe21(t *testing.T) {
+	refused(t, pre("name: a, decorate: true, decoration_config: {"+images+"}, "+podSpec), "needs a command or args")
+	main(t, pre("name: a, decorate: true, decoration_config: {"+images+"}, spec: {containers: [{args: [x]}]}"))
+	refused(t, pre("name: a, decorate: true, decoration_config: {"+strings.Replace(images, "explicit", "legacy", 1)+"}, spec: {containers: [{args: [x]}]}"),
+		`path_strategy "legacy" needs both default_org and default_repo`)
+}
+
+func probe22(t *testing.T) {
 	c := main(t, `
 plank:
   default_decoration_config_entries:
-  - config:
-      timeout: 2h
-      grace_period: 15s
-      utility_images: {clonerefs: a, initupload: b, entrypoint: c, sidecar: d}
-      gcs_configuration: {bucket: b, path_strategy: explicit}
-      gcs_credentials_secret: secret
+  - {config: {timeout: 2h, grace_period: 15s, gcs_credentials_secret: secret, `+images+`}}
   - {repo: org, config: {timeout: 1h}}
   - {repo: org/repo, config: {timeout: 3h}}
-  - {cluster: trusted, config: {grace_period: 30s, gcs_credentials_secret: ""}}
+  - {cluster: trusted, config: {grace_period: 30s}}
   - {repo: org/foo, cluster: trusted, config: {grace_period: 1m}}
+  - {cluster: X, config: {gcs_credentials_secret: ""}}
 presubmits:
   org/foo:
-  - {name: a, decorate: true, cluster: trusted, spec: {containers: [{command: [x]}]}}
-  - {name: b, decorate: true, spec: {containers: [{command: [x]}]}}
-  - {name: c, decorate: true, decoration_config: {timeout: 5m}, spec: {containers: [{command: [x]}]}}
-periodics:
-- {name: d, interval: 1h, decorate: true, extra_refs: [{org: org, repo: repo}], spec: {containers: [{command: [x]}]}}
+  - {name: a, decorate: true, cluster: trusted, spec: &s {containers: [{command: [x]}]}}
+  - {name: b, decorate: true, cluster: X, spec: *s}
 `)
-	jobs := c.PresubmitsStatic("org/foo")
-	a, b, own, periodic := jobs[0].DecorationConfig, jobs[1].DecorationConfig, jobs[2].DecorationConfig, c.Periodics[0].DecorationConfig
-	if a.Timeout.Get() != time.Hour || a.GracePeriod.Get() != time.Minute || *a.GCSCredentialsSecret != "" {
-		t.Errorf("trusted: %+v", a)
+	a, b := c.PresubmitsByRepo["org/foo"][0].DecorationConfig, c.PresubmitsByRepo["org/foo"][1].DecorationConfig
+	if a.Timeout.Get() != time.Hour || a.GracePeriod.Get() != time.Minute || *a.GCSCredentialsSecret != "secret" {
+		t.Errorf("found %v, %v, %q, expected 1h, 1m and the default secret", a.Timeout, a.GracePeriod, *a.GCSCredentialsSecret)
 	}
-	if b.Timeout.Get() != time.Hour || b.GracePeriod.Get() != 15*time.Second || *b.GCSCredentialsSecret != "secret" {
-		t.Errorf("default cluster: %+v", b)
-	}
-	if own.Timeout.Get() != 5*time.Minute || own.UtilityImages.Sidecar != "d" {
-		t.Errorf("own: %+v", own)
-	}
-	if periodic.Timeout.Get() != 3*time.Hour {
-		t.Errorf("periodic: %+v", periodic)
+	if b.GCSCredentialsSecret == nil || *b.GCSCredentialsSecret != "" {
+		t.Errorf("the secret is not switched off: %v", b.GCSCredentialsSecret)
 	}
 }
 
-func TestEntryMatching(t *testing.T) {
-	for _, tc := range []struct {
-		entryRepo, entryCluster, repo, cluster string
-		want                                   bool
-	}{
-		{"some.org", "", "https://some-review.org/repo", "default", true},
-		{"org", "", "http://org/repo", "default", true},
-		{"http://org/repo", "", "http://org/repo", "default", true},
-		{"org2", "", "org/repo", "default", false},
-		{"org", "", "org/repo", "default", true},
-		{"org/repo", "", "org/repo2", "default", false},
-		{"", "", "", "default", true},
-		{"*", "*", "", "default", true},
-		{"org", "", "", "default", false},
-		{"org", "x", "org/repo", "default", false},
-		{"org", "x", "org/repo", "x", true},
-	} {
-		if got := entryMatches(tc.entryRepo, tc.entryCluster, tc.repo, tc.cluster); got != tc.want {
-			t.Errorf("%+v: found %v", tc, got)
+func probe23(t *testing.T) {
+	refused(t, "plank: {default_decoration_configs: {'*': {timeout: 1h}}, default_decoration_config_entries: [{config: {timeout: 1h}}]}",
+		"found together with default_decoration_config_entries")
+}
+
+func probe24(t *testing.T) {
+	const preset = "presets: [{env: [{name: E, value: v}]}]\n"
+	refused(t, preset+pre("name: a, spec: {containers: [{env: [{name: E}]}]}"), "the variable E of the preset at", "is already there")
+	c := main(t, preset+pre("name: a, decorate: true, decoration_config: {"+images+"}, spec: {containers: [{name: one, command: [x]}, {name: two, command: [x]}]}"))
+	for _, container := range c.PresubmitsByRepo["org/repo"][0].Spec.Containers {
+		if len(container.Env) != 1 || container.Env[0].Name != "E" {
+			t.Errorf("%s has %v", container.Name, container.Env)
 		}
 	}
+	_, err := loadTree(t, map[string]string{"jobs/a.yaml": "presets: [{labels: {p: a, q: b}}]", "jobs/b.yaml": "presets: [{labels: {p: a, r: c}}]"})
+	wantError(t, err, "b.yaml:1:11: presets.labels.p", "p: a", "a.yaml:1")
 }
 
-func TestPresets(t *testing.T) {
-	c := mustLoad(t, map[string]string{
-		"config.yaml": "presets: [{env: [{name: E, value: v}]}]",
-		"jobs/a.yaml": `
-presets:
-- labels: {preset-a: true}
-  volumes: [{name: v, emptyDir: {}}]
-  volumeMounts: [{name: v, mountPath: /v}]
-plank: {}
-presubmits:
-  org/repo:
-  - {name: a, labels: {preset-a: "true"}, spec: {containers: [{image: x}]}}
-  - {name: b, labels: {preset-a: "false"}, spec: {containers: [{image: x}]}}
-`})
-	for _, p := range c.PresubmitsStatic("org/repo") {
-		container, mounts := p.Spec.Containers[0], 0
-		if p.Name == "a" {
-			mounts = 1
-		}
-		if len(container.Env) != 1 || container.Env[0].Name != "E" || len(container.VolumeMounts) != mounts || len(p.Spec.Volumes) != mounts {
-			t.Errorf("%s: found %+v", p.Name, p.Spec)
-		}
+func probe25(t *testing.T) {
+	_, err := loadTree(t, map[string]string{"jobs/a.yaml": pre("name: a, labels: {preset-a: true}, " + podSpec)})
+	wantError(t, err, `a.yaml:3:34: presubmits.org/repo[0].labels.preset-a: found the boolean "true", expected a string; put it in quotes`)
+	c := mustLoad(t, map[string]string{"jobs/a.yaml": "presets: [{labels: {preset-a: true}, env: [{name: E, value: 1}]}]\n" + pre("name: a, labels: {preset-a: 'true'}, "+podSpec)})
+	if env := c.PresubmitsByRepo["org/repo"][0].Spec.Containers[0].Env; len(env) != 1 || env[0].Value != "1" {
+		t.Errorf("found %v", env)
 	}
 }
 
-func TestPresetsMustNotShareALabel(t *testing.T) {
-	_, err := loadTree(t, map[string]string{
-		"jobs/a.yaml": "presets: [{labels: {p: a, q: b}}]", "jobs/b.yaml": "presets:\n- labels: {p: a, r: c}\n"})
-	wantError(t, err, "b.yaml:2:3", "p: a", "a.yaml:1")
+func probe26(t *testing.T) {
+	refused(t, per("name: a, cron: '@daily', interval: 1h, "+podSpec), "interval: found together with cron")
+	refused(t, per("name: a, "+podSpec), "cron: missing")
+	main(t, per(`name: a, cron: "0 05 15 * * 1-5", `+podSpec))
+	refused(t, per("name: a, cron: TZ=UTC, "+podSpec), "a time zone without times")
+	refused(t, per("name: a, interval: 1h, "+podSpec, "name: a, interval: 2h, "+podSpec), "another periodic has this name")
 }
 
-// TestRetryKeepsItsOwnInterval: the interval between attempts is not that of
-// the periodic.
-func TestRetryKeepsItsOwnInterval(t *testing.T) {
-	c := main(t, `
-periodics:
-- {name: a, interval: 6h, retry: {attempts: 3, interval: 10m}, spec: &s {containers: [{}]}}
-- {name: b, minimum_interval: 90m, spec: *s}
-`)
-	a, b := &c.Periodics[0], &c.Periodics[1]
-	if a.IntervalDuration() != 6*time.Hour || a.RetryInterval() != 10*time.Minute || a.MinimumIntervalDuration() != 0 {
-		t.Errorf("found %v, %v, %v", a.IntervalDuration(), a.RetryInterval(), a.MinimumIntervalDuration())
-	}
-	if b.IntervalDuration() != 0 || b.MinimumIntervalDuration() != 90*time.Minute || b.RetryInterval() != 0 {
-		t.Errorf("found %v, %v, %v", b.IntervalDuration(), b.MinimumIntervalDuration(), b.RetryInterval())
-	}
-}
-
-func changed(files ...string) ChangedFiles {
-	return func() ([]string, error) { return files, nil }
-}
-
-func TestRunDecisions(t *testing.T) {
-	c := main(t, `
-presubmits:
-  org/repo:
-  - {name: docs, skip_if_only_changed: '^docs/|\.md$', spec: &s {containers: [{}]}}
-  - {name: changed, run_if_changed: '^pkg/', branches: [master], spec: *s}
-  - {name: manual, spec: *s}
-  - {name: always, always_run: true, skip_branches: [^release-], spec: *s}
-postsubmits:
-  org/repo:
-  - {name: file, always_run: false, run_if_changed: ^file$, spec: *s}
-  - {name: never, always_run: false, spec: *s}
-  - {name: plain, spec: *s}
-`)
-	pre, post := c.PresubmitsStatic("org/repo"), c.PostsubmitsStatic("org/repo")
-	for _, tc := range []struct {
-		name, job, branch string
-		changes           []string
-		forced, defaults  bool
-		want              bool
-	}{
-		{"only documents", "docs", "master", []string{"docs/a.go", "README.md"}, false, false, false},
-		{"not only documents", "docs", "master", []string{"docs/a.go", "x.go"}, false, false, true},
-		{"only documents, forced", "docs", "master", []string{"README.md"}, true, false, true},
-		{"no change at all", "docs", "master", nil, false, false, false},
-		{"no change at all, default", "docs", "master", nil, false, true, true},
-		{"a change that matches", "changed", "mastermind", []string{"pkg/a"}, false, false, true},
-		{"another branch", "changed", "main", []string{"pkg/a"}, true, true, false},
-		{"manual", "manual", "x", nil, false, false, false},
-		{"manual by default", "manual", "x", nil, false, true, true},
-		{"always", "always", "x", nil, false, false, true},
-		{"a skipped branch", "always", "release-1", nil, true, true, false},
-	} {
-		p := &pre[slices.IndexFunc(pre, func(p Presubmit) bool { return p.Name == tc.job })]
-		got, err := p.ShouldRun(tc.branch, changed(tc.changes...), tc.forced, tc.defaults)
-		if err != nil || got != tc.want {
-			t.Errorf("%s: found %v, %v", tc.name, got, err)
-		}
-	}
-	for name, want := range map[string]bool{"file": true, "never": false, "plain": true} {
-		p := &post[slices.IndexFunc(post, func(p Postsubmit) bool { return p.Name == name })]
+func probe27(t *testing.T) {
+	refused(t, post("name: a, always_run: true, run_if_changed: x, "+podSpec), "run_if_changed: found together with always_run: true")
+	c := main(t, post("name: changed, always_run: false, run_if_changed: ^file$, "+podSpec, "name: never, always_run: false, "+podSpec, "name: plain, "+podSpec))
+	for i, want := range []bool{true, false, true} {
+		p := &c.PostsubmitsByRepo["org/repo"][i]
 		if got, err := p.ShouldRun("main", changed("file")); err != nil || got != want {
-			t.Errorf("postsubmit %s: found %v, %v", name, got, err)
+			t.Errorf("%s: found %v, %v", p.Name, got, err)
 		}
-	}
-	broken := func() ([]string, error) { return nil, os.ErrDeadlineExceeded }
-	if got, err := pre[0].ShouldRun("master", broken, false, true); err == nil || !got {
-		t.Errorf("changes that cannot be had: %v, %v", got, err)
 	}
 }
 
-func TestFilterForComment(t *testing.T) {
-	c := main(t, `
-presubmits:
-  org/repo:
-  - {name: always, always_run: true, spec: &s {containers: [{}]}}
-  - {name: failed, always_run: true, spec: *s}
-  - {name: flaky, optional: true, spec: *s}
-  - {name: changed, run_if_changed: ^pkg/, spec: *s}
-  - {name: manual, spec: *s}
-`)
-	contexts := func() (failed, all map[string]bool, err error) {
-		return map[string]bool{"failed": true, "flaky": true}, map[string]bool{"failed": true, "flaky": true, "always": true}, nil
-	}
-	for comment, want := range map[string][]string{
-		"nothing":               nil,
-		"/test manual":          {"manual"},
-		"/test all":             {"always", "failed", "changed"},
-		"/ok-to-test":           {"always", "failed", "changed"},
-		"/retest":               {"failed", "flaky", "changed"},
-		"/retest-required":      {"failed", "changed"},
-		"/test-manual-required": {"manual"},
-		"/test manual\n/retest": {"failed", "flaky", "changed", "manual"},
+func probe28(t *testing.T) {
+	p := &main(t, pre(`name: a, skip_if_only_changed: '^docs/|\.md$', `+podSpec)).PresubmitsByRepo["org/repo"][0]
+	for _, tc := range []struct {
+		changes      []string
+		forced, want bool
+	}{
+		{[]string{"docs/a.go", "README.md"}, false, false},
+		{[]string{"docs/a.go", "x.go"}, false, true},
+		{[]string{"README.md"}, true, true},
+		{nil, false, false},
 	} {
-		filter, err := FilterForComment(comment, true, contexts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		jobs, err := FilterPresubmits(filter, "main", changed("pkg/a"), c.PresubmitsStatic("org/repo"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, p := range jobs {
-			got = append(got, p.Name)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%q:\n%s", comment, diff)
+		if got, err := p.ShouldRun("main", changed(tc.changes...), tc.forced, false); err != nil || got != tc.want {
+			t.Errorf("%+v: found %v, %v", tc, got, err)
 		}
 	}
 }
 
-func TestMergeMethod(t *testing.T) {
-	c := main(t, `
-tide:
-  merge_method:
-    kubernetes/kops@main: squash
-    kubernetes/kops: merge
-    kubernetes: {kops: {main: rebase}, other: squash, "*": {"^r-": rebase}}
-    plain: squash
-`)
-	for want, list := range map[MergeMethod][][3]string{
-		MergeSquash: {{"kubernetes", "kops", "main"}, {"kubernetes", "other", "x"}, {"plain", "x", ""}},
-		MergeRebase: {{"kubernetes", "kops", "maintenance"}, {"kubernetes", "unknown", "r-1"}},
-		MergeMerge:  {{"kubernetes", "kops", "dev"}, {"kubernetes", "unknown", "x"}, {"nobody", "x", "x"}},
-	} {
-		for _, key := range list {
-			if got := c.Tide.MergeMethod(key[0], key[1], key[2]); got != want {
-				t.Errorf("%v: found %s, expected %s", key, got, want)
-			}
-		}
-	}
-}
-
-func TestTideQueries(t *testing.T) {
-	q := TideQuery{Orgs: []string{"o"}, ExcludedRepos: []string{"o/x"}, Repos: []string{"p/r"}, Labels: []string{"lgtm", "a,b"}, MissingLabels: []string{"hold"},
-		Author: "me", Milestone: "v1", ReviewApprovedRequired: true, ExcludedBranches: []string{"old"}}
-	const common = `is:pr state:open archived:false author:"me" -base:"old" label:"lgtm" label:"a","b" -label:"hold" milestone:"v1" review:approved`
-	if got, want := q.Query(), common+` org:"o" -repo:"o/x" repo:"p/r"`; got != want {
-		t.Errorf("found    %s\nexpected %s", got, want)
-	}
-	if diff := cmp.Diff(map[string]string{"o": common + ` org:"o" -repo:"o/x"`, "p": common + ` repo:"p/r"`}, q.OrgQueries()); diff != "" {
-		t.Error(diff)
-	}
-	for repo, want := range map[string]bool{"o/any": true, "o/x": false, "p/r": true, "p/s": false} {
-		if org, name := SplitRepo(repo); q.ForRepo(org, name) != want {
-			t.Errorf("%s: expected %v", repo, want)
-		}
-	}
-	exceptions, repos := TideQueries{
-		{Orgs: []string{"org2"}, ExcludedRepos: []string{"org2/r1", "org2/r2", "org2/r3"}}, {Repos: []string{"org2/r3"}},
-	}.OrgExceptionsAndRepos()
-	if !exceptions["org2"].HasAll("org2/r1", "org2/r2") || len(exceptions["org2"]) != 2 || !repos.Has("org2/r3") {
-		t.Errorf("found %v, %v", exceptions, repos)
-	}
-	// An org without a repository and that repository stay two queries.
-	c := main(t, "tide: {queries: [{orgs: [o], excludedRepos: [o/a], labels: [l]}, {repos: [o/a], labels: [l]}]}")
-	if len(c.Tide.Queries) != 2 {
-		t.Errorf("merging lost a repository: %+v", c.Tide.Queries)
-	}
-}
-
-func TestContextPolicy(t *testing.T) {
-	const jobs = `
-presubmits:
-  org/repo:
-  - {name: always, always_run: true, spec: &s {containers: [{}]}}
-  - {name: changed, run_if_changed: x, spec: *s}
-  - {name: optional, always_run: true, optional: true, spec: *s}
-  - {name: manual, spec: *s}
-  - {name: elsewhere, branches: [other], always_run: true, spec: *s}
-branch-protection:
-  orgs: {org: {protect: true, required_status_checks: {contexts: [cla]}}}
-`
-	c := main(t, jobs+`
-tide:
-  context_options:
-    from-branch-protection: true
-    optional-regex-contexts: [^flaky-]
-    orgs: {org: {skip-unknown-contexts: true, repos: {repo: {branches: {strict: {skip-unknown-contexts: false}}}}}}
-`)
-	p, err := c.ContextPolicy("org", "repo", "main", c.PresubmitsStatic("org/repo"))
+func inRepoError(t *testing.T, c *Config, content string) error {
+	t.Helper()
+	raw, err := ReadInRepo(mapFS(map[string]string{".prow.yaml": content}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"always", "cla"}, p.MissingRequiredContexts([]string{"changed"})); diff != "" {
-		t.Error(diff)
+	_, err = c.ResolveInRepo("org/repo", raw)
+	return err
+}
+
+func probe29(t *testing.T) {
+	c := main(t, `in_repo_config: {enabled: {"*": true, org: false}}`)
+	if c.InRepoConfig.InRepoEnabled("org/repo") || !c.InRepoConfig.InRepoEnabled("other/repo") {
+		t.Error("the most specific key does not decide")
 	}
-	for context, want := range map[string]bool{"always": false, "changed": false, "manual": false, "optional": true, "flaky-x": true, "unknown": true, "cla": false} {
-		if got := p.IsOptional(context); got != want {
-			t.Errorf("%s: optional is %v", context, got)
+	const both = "presubmits: [{name: a, cluster: privileged, " + podSpec + "}, {name: b, " + podSpec + "}]"
+	wantError(t, inRepoError(t, c, both), "privileged", "org/repo")
+	if err := inRepoError(t, main(t, "in_repo_config: {allowed_clusters: {org: [privileged]}}"), both); err != nil {
+		t.Error(err)
+	}
+	wantError(t, inRepoError(t, main(t, `in_repo_config: {allowed_clusters: {"*": []}}`), own("a")), `cluster: found "default"`)
+}
+
+func probe30(t *testing.T) {
+	for _, tc := range []struct {
+		files map[string]string
+		want  []string
+	}{
+		{map[string]string{".prow.yaml": own("hans"), ".prow/base.yaml": own("kurt")}, []string{"kurt"}},
+		{map[string]string{".prow/b/two.yml": own("two"), ".prow/a/one.yaml": own("one")}, []string{"one", "two"}},
+	} {
+		jobs, err := ReadInRepo(mapFS(tc.files))
+		if err != nil || !slices.Equal(inRepoNames(jobs), tc.want) {
+			t.Errorf("found %v, %v, expected %v", jobs, err, tc.want)
 		}
 	}
-	if p, err = c.ContextPolicy("org", "repo", "strict", nil); err != nil || p.IsOptional("unknown") {
-		t.Errorf("the branch does not override: %v", err)
-	}
-	c = main(t, jobs+"tide: {context_options: {required-contexts: [changed]}}")
-	_, err = c.ContextPolicy("org", "repo", "main", c.PresubmitsStatic("org/repo"))
-	wantError(t, err, "changed", "required if present")
+	wantError(t, inRepoError(t, main(t, presubmits("static")), own("static")), "job static: name: another presubmit of org/repo", "central and in-repo definitions")
 }
 
-func TestBranchPolicy(t *testing.T) {
-	jobs := "\npresubmits: {org/repo: [{name: always, always_run: true, spec: {containers: [{}]}}]}\n"
-	for name, tc := range map[string]struct {
-		config, wantErr string
-		protect         bool
-		contexts        []string
-	}{
-		"a branch with an entry needs protect":    {config: "orgs: {org: {repos: {repo: {branches: {main: {}}}}}}", wantErr: "protect must be set"},
-		"settings although not protected":         {config: "protect: false\n  restrictions: {users: [u]}\n  allow_disabled_job_policies: true\n  orgs: {org: {}}", wantErr: ""},
-		"a required job on an unprotected branch": {config: "protect: false\n  orgs: {org: {}}", wantErr: "required jobs"},
-		"tested repositories are protected":       {config: "protect-tested-repos: true\n  orgs: {org: {}}", protect: true, contexts: []string{"always"}},
+func probe31(t *testing.T) {
+	config := func(image string) *Config {
+		return main(t, "in_repo_config: {enabled: {'*': true}}\nplank: {default_decoration_configs: {'*': {"+strings.Replace(images, "clonerefs: a", "clonerefs: "+image, 1)+"}}}")
+	}
+	reg := prometheus.NewRegistry()
+	r := NewInRepo(&memoryTrees{fs: fstest.MapFS{".prow.yaml": {Data: []byte("presubmits: [{name: a, decorate: true, spec: {containers: [{command: [x]}]}}]")}}},
+		InRepoOptions{Registerer: reg})
+	for _, image := range []string{"old", "new"} {
+		jobs, err := r.Presubmits(t.Context(), config(image), "org/repo", "main", SHA("base"), SHA("head"))
+		if err != nil || jobs[0].DecorationConfig.UtilityImages.CloneRefs != image {
+			t.Errorf("found %+v, %v, expected the image %s", jobs, err, image)
+		}
+	}
+	for name, want := range map[string]float64{"lookups": 2, "misses": 1, "hits": 1} {
+		if got := counter(t, reg, "inRepoConfigCache_"+name); got != want {
+			t.Errorf("%s: found %v, expected %v", name, got, want)
+		}
+	}
+}
+
+func probe32(t *testing.T) {
+	c := main(t, "tide: {merge_method: {kubernetes/kops@main: squash, kubernetes: {kops: {main: rebase}}, kubernetes/kops: merge}}")
+	for branch, want := range map[string]MergeMethod{"main": MergeSquash, "maintenance": MergeRebase, "dev": MergeMerge} {
+		if got := c.Tide.MergeMethod("kubernetes", "kops", branch); got != want {
+			t.Errorf("%s: found %s, expected %s", branch, got, want)
+		}
+	}
+	refused(t, "tide: {merge_method: {org: fake}}", `found "fake", expected merge, squash or rebase`)
+}
+
+func probe33(t *testing.T) {
+	for query, want := range map[string]string{
+		"orgs: [k], repos: [k/r]":                                 "which the query lists as a whole",
+		"orgs: [k], excludedRepos: [o/r]":                         "expected a repository of an org that the query lists",
+		"orgs: [k], includedBranches: [a], excludedBranches: [b]": "found together with includedBranches",
+		"orgs: [k], labels: [a, b], missingLabels: [b]":           `labels ["b"] are also required`,
+		"labels: [a]":                          "orgs and repos are both empty",
+		"orgs: [k/r]":                          `found "k/r", expected the name of an org`,
+		"repos: [k]":                           `found "k", expected org/repo`,
+		"repos: [k/r, k/r]":                    "k/r is listed twice",
+		"orgs: [k], labels: [a, a]":            `"a" is listed twice`,
+		"orgs: [k], excludedRepos: [k/a, k/a]": "k/a is listed twice",
+		"orgs: [k, k]":                         "k is listed twice",
+		"orgs: [k], includedBranches: [a, a]":  `"a" is listed twice`,
+		"orgs: [''], repos: [k/r]":             `found "", expected the name of an org`,
+		"orgs: [k], excludedRepos: [k]":        `found "k", expected org/repo`,
 	} {
-		t.Run(name, func(t *testing.T) {
-			c := main(t, "branch-protection:\n  "+tc.config+jobs)
-			p, err := c.BranchPolicy("org", "repo", "main", c.PresubmitsStatic("org/repo"))
-			if tc.wantErr != "" {
-				wantError(t, err, tc.wantErr)
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tc.protect && (p == nil || !isTrue(p.Protect) || !slices.Equal(p.RequiredStatusChecks.Contexts, tc.contexts)) {
-				t.Errorf("found %+v", p)
-			}
-		})
+		refused(t, "tide: {queries: [{"+query+"}]}", "tide.queries[0]", want)
 	}
-	c := main(t, "branch-protection: {protect: false, restrictions: {users: [u]}, orgs: {org: {}}}")
-	_, err := c.BranchPolicy("org", "repo", "main", nil)
-	wantError(t, err, "settings although protect is false")
 }
 
-func TestStorageBuckets(t *testing.T) {
-	c := main(t, `
-deck:
-  skip_storage_path_validation: false
-  additional_allowed_buckets: [b]
-  spyglass: {bucket_aliases: {alias: b}}
-plank: {default_decoration_configs: {'*': {gcs_configuration: {bucket: 's3://d'}}}}
-`)
-	for bucket, ok := range map[string]bool{"b": true, "alias": true, "d": true, "x": false} {
+func probe34(t *testing.T) {
+	c := main(t, "tide: {context_options: {required-contexts: [c]}}\n"+pre("name: a, context: c, run_if_changed: x, "+podSpec))
+	_, err := c.ContextPolicy("org", "repo", "main", c.PresubmitsStatic("org/repo"))
+	wantError(t, err, `contexts ["c"] are both required and required if present`)
+}
+
+func probe35(t *testing.T) {
+	policy := func(config string) (*Policy, error) {
+		c := main(t, "branch-protection: {"+config+"}\n"+pre("name: a, always_run: true, branches: [tested], "+podSpec))
+		branch := "main"
+		if strings.Contains(config, "tested-repos") {
+			branch = "tested"
+		}
+		return c.BranchPolicy("org", "repo", branch, c.PresubmitsStatic("org/repo"))
+	}
+	_, err := policy("orgs: {org: {repos: {repo: {branches: {main: {}}}}}}")
+	wantError(t, err, "branch main: protect must be set")
+	const disabled = "protect: false, restrictions: {users: [u]}, orgs: {org: {}}"
+	_, err = policy(disabled)
+	wantError(t, err, "settings although protect is false")
+	if _, err = policy(disabled + ", allow_disabled_policies: true"); err != nil {
+		t.Error(err)
+	}
+	p, err := policy("protect-tested-repos: true, orgs: {org: {}}")
+	if err != nil || !isTrue(p.Protect) || !slices.Equal(p.RequiredStatusChecks.Contexts, []string{"a"}) {
+		t.Errorf("found %+v, %v", p, err)
+	}
+}
+
+func probe36(t *testing.T) {
+	refused(t, `slack_reporter_configs: {"*": {channel: c, report_template: "{{.Spec.Refs.Org}}"}}`, "the template fails on a job without refs")
+	refused(t, `slack_reporter_configs: {"*": {report_template: x}}`, "channel: missing")
+	c := main(t, `slack_reporter_configs: {"*": {channel: c}, org: {channel: o, report: false, job_states_to_report: [failure]}}`)
+	own := &v1.ReporterConfig{Slack: &v1.SlackReporterConfig{Channel: "mine"}}
+	report, ok := c.SlackReportOf(&v1.ProwJobSpec{Refs: &v1.Refs{Org: "org", Repo: "r"}, ReporterConfig: own})
+	if !ok || report.Channel != "mine" || *report.Report || len(report.JobStatesToReport) != 1 || report.ReportTemplate != DefaultSlackTemplate {
+		t.Errorf("the job's own settings do not go first: %+v", report)
+	}
+}
+
+func probe37(t *testing.T) {
+	refused(t, "deck: {additional_allowed_buckets: [b]}", "expected skip_storage_path_validation: false")
+	c := main(t, "deck: {additional_allowed_buckets: [b], skip_storage_path_validation: false}\nplank: {default_decoration_config_entries: [{config: {gcs_configuration: {bucket: s3://d}}}]}")
+	for bucket, ok := range map[string]bool{"b": true, "d": true, "unknown": false} {
 		if err := c.ValidateStorageBucket(bucket); (err == nil) != ok {
 			t.Errorf("%s: %v", bucket, err)
 		}
 	}
 }
 
-func TestPubSubForms(t *testing.T) {
-	c := main(t, "pubsub_subscriptions: {p: [s]}")
-	if diff := cmp.Diff([]PubSubTrigger{{Project: "p", Topics: []string{"s"}, AllowedClusters: []string{"*"}, MaxOutstandingMessages: 10}}, c.PubSubTriggers); diff != "" {
+func probe38(t *testing.T) {
+	refused(t, "pubsub_subscriptions: {p: [s]}\npubsub_triggers: [{project: p}]", "found together with pubsub_triggers")
+	want := []PubSubTrigger{{Project: "p", Topics: []string{"s"}, AllowedClusters: []string{"*"}, MaxOutstandingMessages: 10}}
+	if diff := cmp.Diff(want, main(t, "pubsub_subscriptions: {p: [s]}").PubSubTriggers); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestIdentifiers(t *testing.T) {
-	for id, want := range map[string][]string{
-		"https://foo":    {"https://foo", "foo", "*"},
-		"host/a/b":       {"host/a/b", "host", "*"},
-		"https://h/a/b":  {"https://h/a/b", "h/a/b", "https://h", "h", "*"},
-		"org/repo":       {"org/repo", "org", "*"},
-		"http://h/r/s/t": {"http://h/r/s/t", "h/r/s/t", "http://h", "h", "*"},
+func probe39(t *testing.T) {
+	client := func(typ, filters string) string {
+		return "{gcp: {endpoint_api_consumer_type: " + typ + ", endpoint_api_consumer_number: '1'}, allowed_jobs_filters: [" + filters + "]}"
+	}
+	good := client("PROJECT", "{tenant_id: t}")
+	for clients, want := range map[string]string{
+		client("PROJECT", ""):                      "expected at least one filter",
+		client("USER", "{tenant_id: t}"):           `found "USER", expected PROJECT`,
+		good + ", " + good:                         "the same client as",
+		"{allowed_jobs_filters: [{tenant_id: t}]}": "missing gcp",
+		client("PROJECT", "{}"):                    "tenant_id: missing",
 	} {
-		if diff := cmp.Diff(want, identifierKeys(id)); diff != "" {
-			t.Errorf("%s: %s", id, diff)
-		}
+		refused(t, "gangway: {allowed_api_clients: ["+clients+"]}", want)
 	}
-	c := main(t, "presubmits:\n  https://h/a/b: ["+presubmit("x")+"]\n  h/a/b: ["+presubmit("z")+"]\n")
-	if got := c.PresubmitsStatic("https://h/a/b"); len(got) != 2 || got[0].Name != "x" || got[1].Name != "z" {
-		t.Errorf("found %v", got)
+	g := &main(t, "gangway: {allowed_api_clients: ["+good+"]}").Gangway
+	header := map[string]string{GangwayConsumerType: "PROJECT", GangwayConsumerNumber: "1"}
+	if c, err := g.IdentifyClient(func(key string) string { return header[key] }); err != nil || c != &g.AllowedAPIClients[0] {
+		t.Errorf("found %v, %v", c, err)
 	}
-}
-
-func TestJobURLPrefix(t *testing.T) {
-	c := main(t, "plank: {job_url_prefix_config: {'*': 'https://a/', org: '', org/repo: 'https://b/'}, report_templates: {org: x, '*': z}}")
-	for _, tc := range []struct {
-		refs *v1.Refs
-		want string
-	}{{nil, "https://a/"}, {&v1.Refs{Org: "org", Repo: "repo"}, "https://b/"}, {&v1.Refs{Org: "org", Repo: "other"}, "https://a/"}} {
-		if got := c.Plank.JobURLPrefix(tc.refs); got != tc.want {
-			t.Errorf("%v: found %s", tc.refs, got)
-		}
-	}
-	spec := &v1.ProwJobSpec{DecorationConfig: &v1.DecorationConfig{GCSConfiguration: &v1.GCSConfiguration{JobURLPrefix: "https://own/"}}}
-	if got := c.Plank.JobURLPrefixOf(spec); got != "https://own/" {
-		t.Errorf("found %s", got)
-	}
-	if got := c.Plank.ReportTemplateFor(&v1.Refs{Org: "org"}).Root.String(); got != "x" {
-		t.Errorf("found %s", got)
-	}
-}
-
-func TestDefaultEntries(t *testing.T) {
-	c := main(t, `
-prowjob_default_entries:
-- {config: {tenant_id: all, resultstore_config: {project_id: p}}}
-- {repo: org, config: {tenant_id: mine}}
-`)
-	if got := c.GetProwJobDefault("org/repo", "default"); got.TenantID != "mine" || got.ResultStoreConfig.ProjectID != "p" {
-		t.Errorf("found %+v", got)
-	}
-}
-
-// TestLookupsDoNotAllocate holds for each of many jobs.
-func TestLookupsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector empties the pools of package regexp")
-	}
-	c := main(t, "presubmits:\n  org/repo:\n  - {name: a, run_if_changed: ^x$, branches: [main], skip_branches: [old], spec: {containers: [{}]}}\n")
-	changes := changed("a", "b", "x")
-	n := testing.AllocsPerRun(100, func() {
-		for i := range c.PresubmitsStatic("org/repo") {
-			p := &c.PresubmitsByRepo["org/repo"][i]
-			if _, err := p.ShouldRun("main", changes, false, false); err != nil {
-				t.Fatal(err)
-			}
-			p.TriggerMatches("/test a\n/test b")
-		}
-	})
-	if n > 0 {
-		t.Errorf("%v allocations", n)
+	if _, err := g.IdentifyClient(func(string) string { return "" }); err == nil {
+		t.Error("a request without metadata is a client")
 	}
 }

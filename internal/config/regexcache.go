@@ -1,7 +1,10 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"sync"
 )
 
@@ -35,7 +38,7 @@ func (c *regexCache) compile(expr string) (*regexp.Regexp, error) {
 		}
 		var err error
 		if re, err = regexp.Compile(expr); err != nil {
-			return nil, err
+			return nil, notExpr(expr, err)
 		}
 	}
 	c.mu.Lock()
@@ -45,4 +48,16 @@ func (c *regexCache) compile(expr string) (*regexp.Regexp, error) {
 	}
 	c.now[expr] = re
 	return re, nil
+}
+
+// notExpr tells why a text is no regular expression.
+func notExpr(expr string, err error) error {
+	var why *syntax.Error
+	if errors.As(err, &why) {
+		err = errors.New(why.Code.String())
+	}
+	if len(expr) > 100 {
+		expr = expr[:97] + "..."
+	}
+	return fmt.Errorf("found %q, expected a regular expression: %w", expr, err)
 }

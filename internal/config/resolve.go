@@ -62,9 +62,14 @@ func (p *jobProblems) report(field, format string, args ...any) {
 }
 
 func (p *jobProblems) warn(field, format string, args ...any) {
-	if len(p.warnings) < maxJobProblems {
-		p.warnings = append(p.warnings, problemOf(p.job, field, format, args...))
+	if len(p.warnings) >= maxJobProblems {
+		return
 	}
+	// The place of the job is near enough; that of the field would take parsing
+	// the file again at every load.
+	w := problemOf(p.job, field, format, args...)
+	w.Line, w.Column = w.startLine, w.startColumn
+	p.warnings = append(p.warnings, w)
 }
 
 func problemOf(job *JobBase, field, format string, args ...any) Problem {
@@ -151,9 +156,6 @@ func (r *resolver) periodic(p Periodic) (Periodic, jobProblems) {
 	r.base(&p.JobBase, repo, problems.report)
 	r.checkBase(&p.JobBase, v1.PeriodicJob, &problems)
 	p.resolveSchedule(problems.report)
-	if len(p.Tags) > 0 {
-		problems.warn("tags", "nothing reads them")
-	}
 	return p, problems
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -52,6 +53,20 @@ func (c *ProwConfig) resolve(s *sectionContext) {
 }
 
 var logLevels = []string{"panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"}
+
+// SlogLevel is LogLevel for slog; levels that slog does not have become the
+// nearest.
+func (c *ProwConfig) SlogLevel() slog.Level {
+	switch strings.ToLower(c.LogLevel) {
+	case "trace", "debug":
+		return slog.LevelDebug
+	case "warn", "warning":
+		return slog.LevelWarn
+	case "error", "fatal", "panic":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
 
 func compileAll(s *sectionContext, field string, exprs []string) []*regexp.Regexp {
 	out := make([]*regexp.Regexp, 0, len(exprs))

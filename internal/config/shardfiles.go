@@ -52,6 +52,9 @@ func (l *load) readShards() {
 	}
 }
 
+// jobKeys are the keys of jobs at the top of the main file and of job files.
+var jobKeys = []string{"presets", "presubmits", "postsubmits", "periodics", "decorate_all_jobs"}
+
 func parseShard(decoder *yamldec.Decoder, path string, file *content) *shardFile {
 	out := &shardFile{hash: file.hash}
 	out.errs, out.warnings = fromDecoder(path, decoder.Decode(file.data, &out.config, yamldec.Options{QuotedStrings: true}))
@@ -61,21 +64,12 @@ func parseShard(decoder *yamldec.Decoder, path string, file *content) *shardFile
 	if len(out.errs) > 0 {
 		return out
 	}
-	var jobs struct {
-		Presets         json.RawMessage `json:"presets"`
-		Presubmits      json.RawMessage `json:"presubmits"`
-		Postsubmits     json.RawMessage `json:"postsubmits"`
-		Periodics       json.RawMessage `json:"periodics"`
-		DecorateAllJobs json.RawMessage `json:"decorate_all_jobs"`
-	}
-	decoder.Decode(file.data, &jobs, yamldec.Options{})
-	for field, raw := range map[string]json.RawMessage{
-		"presets": jobs.Presets, "presubmits": jobs.Presubmits, "postsubmits": jobs.Postsubmits, "periodics": jobs.Periodics, "decorate_all_jobs": jobs.DecorateAllJobs,
-	} {
-		if len(raw) > 0 {
+	for _, field := range jobKeys {
+		if yamldec.HasKey(file.data, field) {
 			out.warnings = append(out.warnings, Problem{File: path, Field: field, Message: "has no effect in a supplemental file; jobs belong in job files"})
 		}
 	}
+	locate(out.warnings, func(string) []byte { return file.data })
 	return out
 }
 

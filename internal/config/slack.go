@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"io"
 	"maps"
 	"slices"
@@ -45,4 +46,24 @@ func (c *ProwConfig) SlackReportFor(refs *v1.Refs) (report SlackReport, ok bool)
 		return report, ok
 	}
 	return byRepo(c.SlackReporterConfigs, refs.Org, refs.Repo)
+}
+
+// SlackReportOf returns what is configured for a job: what its own
+// reporter_config says, and the rest from the entry of its repository; ok is
+// false where there is neither.
+func (c *ProwConfig) SlackReportOf(spec *v1.ProwJobSpec) (report SlackReport, ok bool) {
+	report, ok = c.SlackReportFor(spec.MainRefs())
+	if spec.ReporterConfig == nil || spec.ReporterConfig.Slack == nil {
+		return report, ok
+	}
+	own, global := *spec.ReporterConfig.Slack, report.SlackReporterConfig
+	own.Channel = cmp.Or(own.Channel, global.Channel)
+	own.Host = cmp.Or(own.Host, global.Host)
+	own.ReportTemplate = cmp.Or(own.ReportTemplate, global.ReportTemplate)
+	own.Report = cmp.Or(own.Report, global.Report)
+	if own.JobStatesToReport == nil {
+		own.JobStatesToReport = global.JobStatesToReport
+	}
+	report.SlackReporterConfig = own
+	return report, true
 }

@@ -129,7 +129,7 @@ func (q *TideQuery) check(report func(field, format string, args ...any)) {
 // apart where jobs of their repositories belong to different tenants, and
 // where one excludes a repository that another lists.
 func (c *ProwConfig) deduplicateQueries(queries TideQueries) TideQueries {
-	byCriteria := map[string][]int{}
+	byCriteria, grown := map[string][]int{}, map[int]bool{}
 	var out TideQueries
 	for _, q := range queries {
 		for _, list := range []*[]string{&q.Labels, &q.MissingLabels, &q.IncludedBranches, &q.ExcludedBranches} {
@@ -139,10 +139,10 @@ func (c *ProwConfig) deduplicateQueries(queries TideQueries) TideQueries {
 		merged := false
 		for _, i := range byCriteria[key] {
 			if have := &out[i]; !overlap(have.ExcludedRepos, q.Repos) && !overlap(have.Repos, q.ExcludedRepos) {
-				have.Orgs = mergeSorted(have.Orgs, q.Orgs)
-				have.Repos = mergeSorted(have.Repos, q.Repos)
-				have.ExcludedRepos = mergeSorted(have.ExcludedRepos, q.ExcludedRepos)
-				merged = true
+				have.Orgs = slices.Concat(have.Orgs, q.Orgs)
+				have.Repos = slices.Concat(have.Repos, q.Repos)
+				have.ExcludedRepos = slices.Concat(have.ExcludedRepos, q.ExcludedRepos)
+				merged, grown[i] = true, true
 				break
 			}
 		}
@@ -151,14 +151,27 @@ func (c *ProwConfig) deduplicateQueries(queries TideQueries) TideQueries {
 			out = append(out, q)
 		}
 	}
-	text := func(q *TideQuery) string {
-		b, err := json.Marshal(q)
-		if err != nil {
-			return q.Query()
+	for i := range grown {
+		for _, list := range []*[]string{&out[i].Orgs, &out[i].Repos, &out[i].ExcludedRepos} {
+			slices.Sort(*list)
+			*list = slices.Compact(*list)
 		}
-		return string(b)
 	}
-	slices.SortStableFunc(out, func(a, b TideQuery) int { return cmp.Compare(text(&a), text(&b)) })
+	type keyed struct {
+		text  string
+		query TideQuery
+	}
+	order := make([]keyed, len(out))
+	for i := range out {
+		order[i] = keyed{out[i].Query(), out[i]}
+		if b, err := json.Marshal(&out[i]); err == nil {
+			order[i].text = string(b)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b keyed) int { return cmp.Compare(a.text, b.text) })
+	for i := range order {
+		out[i] = order[i].query
+	}
 	return out
 }
 
@@ -175,8 +188,4 @@ func (c *ProwConfig) queryCriteria(q *TideQuery) string {
 
 func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
-}
-
-func mergeSorted(a, b []string) []string {
-	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
 }

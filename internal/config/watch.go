@@ -6,6 +6,7 @@ import (
 	"hash"
 	"hash/fnv"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -37,6 +38,9 @@ func (*Loader) Warnings(c *Config) []string {
 	}
 	return out
 }
+
+// LogLevel is the level a configuration asks for.
+func (*Loader) LogLevel(c *Config) slog.Level { return c.SlogLevel() }
 
 // Stamp changes when any file of the configuration may have changed, also in
 // nested directories and in those of shards.

@@ -98,7 +98,7 @@ func Command() *cobra.Command {
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log})
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level})
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func Command(all map[string]*plugins.Plugin) *cobra.Command {
 
 // Run serves webhooks until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*plugins.Plugin) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Observe: live.Metrics(rt.Metrics, "config")})
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
 	if err != nil {
 		return err
 	}

@@ -45,19 +45,3 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	return h.next.Handle(ctx, r)
 }
-
-// ParseLevel maps a configured log level to slog's; the levels above error and
-// below debug, which slog does not have, become the nearest.
-func ParseLevel(s string) (slog.Level, bool) {
-	switch strings.ToLower(s) {
-	case "trace", "debug":
-		return slog.LevelDebug, true
-	case "info", "":
-		return slog.LevelInfo, true
-	case "warn", "warning":
-		return slog.LevelWarn, true
-	case "error", "fatal", "panic":
-		return slog.LevelError, true
-	}
-	return 0, false
-}

@@ -39,7 +39,7 @@ const shutdownGrace = 10 * time.Second
 // Run syncs until ctx ends. The first round comes before anything is served, so
 // that nobody sees a list of pools that was never made.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Observe: live.Metrics(rt.Metrics, "config")})
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,11 @@ type Warner[T any] interface {
 	Warnings(*T) []string
 }
 
+// Leveler is a Source whose values say how much is logged.
+type Leveler[T any] interface {
+	LogLevel(*T) slog.Level
+}
+
 // Options tune a Watcher; zero values are the defaults.
 type Options struct {
 	// Name says in logs what is watched.
@@ -55,6 +60,9 @@ type Options struct {
 	Observe func(Status)
 	// Logger defaults to slog.Default().
 	Logger *slog.Logger
+	// Level, if set, follows the level that the served value asks for; tools
+	// that only load leave their own alone.
+	Level *slog.LevelVar
 }
 
 func (o *Options) setDefaults() {
@@ -125,6 +133,7 @@ func New[T any](ctx context.Context, source Source[T], opts Options) (*Watcher[T
 	}
 	w.attempted = time.Now()
 	w.value.Store(value)
+	w.setLevel(value)
 	w.warn(nil, value)
 	w.setStatus(Status{Version: source.Version(value), LoadedAt: w.attempted, Took: w.attempted.Sub(start)})
 	return w, nil
@@ -225,8 +234,15 @@ func (w *Watcher[T]) load(ctx context.Context, stamp string) {
 	before := w.value.Swap(value)
 	w.setStatus(Status{Version: version, LoadedAt: w.attempted, Took: took})
 	log.Info("Serving a new "+w.opts.Name+".", "version", version, "took", took)
+	w.setLevel(value)
 	w.warn(before, value)
 	w.publish(Delta[T]{Before: before, After: value})
+}
+
+func (w *Watcher[T]) setLevel(value *T) {
+	if leveler, ok := w.source.(Leveler[T]); ok && w.opts.Level != nil {
+		w.opts.Level.Set(leveler.LogLevel(value))
+	}
 }
 
 // maxWarnings is how many warnings about one value get a line of their own.

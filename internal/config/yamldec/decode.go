@@ -19,13 +19,20 @@ type Limits struct {
 	// Bytes is the size of the input. Default: 64 MiB.
 	Bytes int
 	// Nodes is the number of values, counting those behind aliases once for
-	// each use. Default: 10 million.
+	// each use. Default: 10 million that are written, and 4 million more behind
+	// aliases.
 	Nodes int
 	// Depth is the nesting of values. Default: 200.
 	Depth int
 	// Memory is an estimate of the bytes of the decoded values. Default: 1 GiB.
 	Memory int64
 }
+
+// aliasedNodes is how many values may stand behind aliases by default.
+const aliasedNodes = 4_000_000
+
+// separators stand before every value but the first.
+const separators = ",:[{-?\n"
 
 func (l Limits) withDefaults() Limits {
 	if l.Bytes == 0 {
@@ -50,7 +57,7 @@ type Options struct {
 	// QuotedStrings makes a number or a boolean a problem where a string is
 	// wanted, with one exception that existing files rely on: it still becomes a
 	// string if every field around it is declared directly in its struct, not
-	// in an embedded one.
+	// in an embedded one. Single letters (y, n) are always strings there.
 	QuotedStrings bool
 	Limits        Limits
 	// Spent, if set, is increased by what was used, so that several files can
@@ -127,6 +134,9 @@ func (d *Decoder) Decode(data []byte, into any, opts Options) []Problem {
 		return nil
 	}
 	r := &run{Decoder: d, strict: opts.Strict, quoted: opts.QuotedStrings, limits: opts.Limits.withDefaults()}
+	if opts.Limits.Nodes == 0 {
+		r.limits.Nodes = aliasedNodes + countAny(data, separators)
+	}
 	v := reflect.ValueOf(into).Elem()
 	r.decode(root, v, v.Type())
 	if opts.Spent != nil {
@@ -144,7 +154,7 @@ func Parse(data []byte, limits Limits) (root *yaml.Node, problem *Problem) {
 	}
 	// Every value but the first follows one of these; a file that has too many
 	// is refused before its values take a hundred times its size.
-	if n := countAny(data, ",:[{-?\n"); n > limits.Nodes {
+	if n := countAny(data, separators); n > limits.Nodes {
 		return nil, &Problem{Kind: Syntax, Message: fmt.Sprintf("the file may have %d values, expected at most %d", n, limits.Nodes)}
 	}
 	defer func() {
@@ -532,7 +542,7 @@ func (r *run) scalar(n *yaml.Node, v reflect.Value, lenient reflect.Type) {
 	s := resolve(n)
 	switch v.Kind() {
 	case reflect.String:
-		if r.quoted && s.kind != stringScalar && (lenient == nil || lenient.Kind() != reflect.String) {
+		if r.quoted && s.kind != stringScalar && !s.letter() && (lenient == nil || lenient.Kind() != reflect.String) {
 			r.expected(n, "a string; put it in quotes")
 			return
 		}

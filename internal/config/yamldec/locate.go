@@ -1,6 +1,7 @@
 package yamldec
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -72,4 +73,21 @@ func step(n *yaml.Node, path string) (key, child *yaml.Node, rest string) {
 		}
 	}
 	return key, child, rest
+}
+
+// HasKey tells whether the first document of data is a map with the key.
+func HasKey(data []byte, key string) bool {
+	if !bytes.Contains(data, []byte(key)) {
+		return false
+	}
+	root, _ := Parse(data, Limits{})
+	if root == nil || root.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i < len(root.Content); i += 2 {
+		if keyText(root.Content[i]) == key {
+			return true
+		}
+	}
+	return false
 }

@@ -48,8 +48,11 @@ func resolve(n *yaml.Node) scalar {
 				return scalar{kind: floatScalar, f: float64(s.i), s: n.Value}
 			}
 			return s
+		case "!!null", "!!bool", "!!int", "!!timestamp":
+			return resolvePlain(n.Value)
 		}
-		return resolvePlain(n.Value)
+		// Tags of others do not make a value something else than text.
+		return scalar{kind: stringScalar, s: n.Value}
 	}
 	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		return scalar{kind: stringScalar, s: n.Value}
@@ -144,8 +147,7 @@ func (s scalar) text() string {
 	case nullScalar:
 		return ""
 	case boolScalar:
-		// A single letter is hardly ever meant as a boolean.
-		if len(s.s) == 1 {
+		if s.letter() {
 			return s.s
 		}
 		return strconv.FormatBool(s.b)
@@ -158,6 +160,10 @@ func (s scalar) text() string {
 	}
 	return s.s
 }
+
+// letter tells whether the scalar is a boolean of one letter, y or n, which is
+// hardly ever meant as one.
+func (s scalar) letter() bool { return s.kind == boolScalar && len(s.s) == 1 }
 
 // integer is the scalar as an integer, if it is one; 500e+6 is.
 func (s scalar) integer() (int64, bool) {
@@ -178,7 +184,7 @@ func (s scalar) value() any {
 	case nullScalar:
 		return nil
 	case boolScalar:
-		if len(s.s) == 1 {
+		if s.letter() {
 			return s.s
 		}
 		return s.b

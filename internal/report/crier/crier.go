@@ -69,7 +69,7 @@ func Command() *cobra.Command {
 
 // Run reports until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Observe: live.Metrics(rt.Metrics, "config")})
+	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
 	if err != nil {
 		return err
 	}
