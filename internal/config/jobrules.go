@@ -71,6 +71,11 @@ func (r *resolver) checkBase(b *JobBase, typ v1.ProwJobType, problems *jobProble
 		report("rerun_auth_config", "%v", err)
 	}
 	checkCloneURIs(b, report, problems.warn)
+	for i := range b.ExtraRefs {
+		if err := b.ExtraRefs[i].Validate(); err != nil {
+			problems.report(fmt.Sprintf("extra_refs[%d]", i), "%v", err)
+		}
+	}
 	if hasContainers && b.DecorationConfig != nil {
 		checkDecoration(b, report)
 	}
@@ -235,6 +240,10 @@ func checkVolumes(volumes []corev1.Volume, decoration *v1.DecorationConfig, repo
 		reserved.add(decoration.SSHKeySecrets...)
 	}
 	names.add(slices.Clip(reserved.list)...)
+	if decoration != nil && len(volumes) > 0 {
+		// A pod with two volumes of one name would be refused.
+		reserved.add(decoration.ReservedVolumes()...)
+	}
 	for i := range volumes {
 		name := volumes[i].Name
 		switch {
