@@ -76,6 +76,7 @@ var rules = []rule{
 	{room: "internal/tide", may: domain, heavy: true},
 	{room: "internal/deck", may: append([]string{"internal/plugins/pluginconfig", "internal/plugins/help"}, domain...), heavy: true},
 	{room: "internal/checkconfig", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
+	{room: "internal/ghproxy", may: append([]string{"internal/forge/httpcache"}, domain...), heavy: true},
 	{room: "internal/configtool", may: domain, heavy: true},
 	{room: "internal/reference", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
 	{room: "test", may: []string{"api", "internal", "cmd"}, heavy: true},
