@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // hub is a stand-in for GitHub with two orgs. It refuses requests without the
@@ -50,12 +51,15 @@ func newHub(t *testing.T, token string, key *rsa.PrivateKey) *hub {
 		return token != "" && auth == "Bearer "+token || token == "" && auth == "Bearer token-of-"+org
 	}
 	asApp := func(r *http.Request) bool { return h.signed(r.Header.Get("Authorization")) }
+	mux.Handle("GET /app", needs(asApp, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"slug": "robot"}`))
+	}))
 	mux.Handle("GET /app/installations", needs(asApp, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`[{"id": 7, "account": {"login": "Org"}}]`))
 	}))
 	mux.Handle("POST /app/installations/{id}/access_tokens", needs(asApp, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
-		_, _ = w.Write([]byte(`{"token": "token-of-org"}`))
+		_, _ = fmt.Fprintf(w, `{"token": "token-of-org", "expires_at": %q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
 	}))
 	mux.Handle("GET /orgs/org/repos", needs(withToken, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`[{"name": "good"}, {"name": "bad"}, {"name": "old", "archived": true}, {"name": "out"}, {"name": "renamed"}]`))
@@ -183,5 +187,5 @@ func TestProbeTheAppOfGitHub(t *testing.T) {
 	if r.status != 1 {
 		t.Errorf("found %+v", r)
 	}
-	has(t, "the error", r.stderr, "--github-app-private-key-path: the private key is not in PEM")
+	has(t, "the error", r.stderr, "--github-app-private-key-path: ", "the private key is not in PEM")
 }

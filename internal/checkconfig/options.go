@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -47,31 +46,16 @@ type Options struct {
 	Strict bool
 	// Output is text or json.
 	Output string
-
-	// AppID and AppKeyPath authenticate as a GitHub app.
-	AppID, AppKeyPath string
-	// HourlyTokens and AllowedBurst limit requests to GitHub; ThrottleOrgs are
-	// "org:tokens:burst" for requests of the app about an org.
-	HourlyTokens, AllowedBurst int
-	ThrottleOrgs               []string
-
-	throttles map[string]rate
 }
 
-// rate is a number of requests an hour, and how many may come at once.
-type rate struct{ perHour, burst int }
 
 // Bind registers the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
 	o.Plugins.Bind(fs)
+	o.GitHub.HourlyTokens, o.GitHub.AllowedBurst = 3000, 100
 	o.GitHub.Bind(fs)
 	o.Storage.Bind(fs)
-	fs.StringVar(&o.AppID, "github-app-id", "", "ID of the GitHub app to authenticate as.")
-	fs.StringVar(&o.AppKeyPath, "github-app-private-key-path", "", "File that holds the app's private key.")
-	fs.IntVar(&o.HourlyTokens, "github-hourly-tokens", 3000, "Requests an hour to GitHub; 0 is no limit.")
-	fs.IntVar(&o.AllowedBurst, "github-allowed-burst", 100, "Requests to GitHub at once; 0 is no limit.")
-	fs.StringArrayVar(&o.ThrottleOrgs, "github-throttle-org", nil, "Limit of the app's requests about an org, as org:tokens:burst. May be repeated.")
 
 	fs.StringVar(&o.ProwYAMLRepoName, "prow-yaml-repo-name", "", "Repository, as org/repo, whose own jobs are to be checked.")
 	fs.StringVar(&o.ProwYAMLPath, "prow-yaml-path", "", "Path of that repository's .prow.yaml; .prow is looked for beside it. Default: in the current directory.")
@@ -109,38 +93,7 @@ func (o *Options) Validate() error {
 	if o.Output != outputText && o.Output != outputJSON {
 		errs = append(errs, fmt.Errorf("--output=%s: expected %s or %s", o.Output, outputText, outputJSON))
 	}
-	if (o.AppID == "") != (o.AppKeyPath == "") {
-		errs = append(errs, errors.New("--github-app-id and --github-app-private-key-path go together"))
-	}
-	if o.AppID != "" && o.GitHub.TokenPath != "" {
-		errs = append(errs, errors.New("--github-token-path and --github-app-id exclude each other"))
-	}
-	if o.HourlyTokens < 0 || o.AllowedBurst < 0 {
-		errs = append(errs, errors.New("--github-hourly-tokens and --github-allowed-burst must not be negative"))
-	}
-	o.throttles = map[string]rate{}
-	for _, s := range o.ThrottleOrgs {
-		org, r, err := parseThrottle(s)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--github-throttle-org=%s: %w", s, err))
-			continue
-		}
-		o.throttles[org] = r
-	}
 	return errors.Join(errs...)
-}
-
-func parseThrottle(s string) (org string, r rate, err error) {
-	parts := strings.Split(s, ":")
-	if len(parts) != 3 || parts[0] == "" {
-		return "", rate{}, errors.New("expected org:tokens:burst")
-	}
-	for i, into := range []*int{&r.perHour, &r.burst} {
-		if *into, err = strconv.Atoi(parts[i+1]); err != nil || *into < 0 {
-			return "", rate{}, fmt.Errorf("found %q, expected a number that is not negative", parts[i+1])
-		}
-	}
-	return parts[0], r, nil
 }
 
 // enabled are the names of the checks to run.
@@ -158,7 +111,7 @@ func (o *Options) enabled() map[string]bool {
 			}
 		}
 	}
-	if o.AppID != "" && o.AppKeyPath != "" {
+	if o.GitHub.AppID != "" && o.GitHub.AppKeyPath != "" {
 		on[appInstallation] = true
 	}
 	for _, name := range o.ExcludeWarnings {

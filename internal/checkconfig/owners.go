@@ -56,11 +56,8 @@ func verifyOwnersPresence(ctx context.Context, in *input) ([]config.Problem, err
 	}
 	var out []config.Problem
 	for _, p := range wanted.list() {
-		client, err := forge.client(ctx, orgOf(p.name))
-		if err != nil {
-			return nil, err
-		}
-		repos, err := reposOf(ctx, client, p, wanted)
+		// The path of a person's repositories does not say whose installation speaks.
+		repos, err := reposOf(github.WithOrg(ctx, orgOf(p.name)), forge.Client, p, wanted)
 		if github.IsNotFound(err) {
 			out = append(out, in.pluginFiles.at(in.wherePluginsAreEnabled(p), "GitHub does not know %s, or hides it from the account that asks", p.name))
 			continue
@@ -75,7 +72,7 @@ func verifyOwnersPresence(ctx context.Context, in *input) ([]config.Problem, err
 			group.Go(func() error {
 				org, name, _ := strings.Cut(repo, "/")
 				owners := in.plugins.OwnersFilenames(org, name).Owners
-				_, err := client.GetFile(groupCtx, org, name, owners, "")
+				_, err := forge.GetFile(groupCtx, org, name, owners, "")
 				if github.IsNotFound(err) {
 					lacking[i] = owners
 					return nil
@@ -137,7 +134,7 @@ func reposOf(ctx context.Context, client *github.Client, p place, wanted places)
 }
 
 func appIsInstalled(ctx context.Context, in *input) ([]config.Problem, error) {
-	if in.options.AppID == "" {
+	if in.options.GitHub.AppID == "" {
 		if len(in.options.Warnings) > 0 {
 			return nil, errors.New(appInstallation + " needs --github-app-id and --github-app-private-key-path")
 		}
@@ -160,7 +157,7 @@ func appIsInstalled(ctx context.Context, in *input) ([]config.Problem, error) {
 			continue
 		}
 		p := in.whereRepo(wanted[org])
-		p.Message = fmt.Sprintf("the GitHub app %s is not installed in the org %s, of which %s has jobs or is merged by Tide", in.options.AppID, org, wanted[org])
+		p.Message = fmt.Sprintf("the GitHub app %s is not installed in the org %s, of which %s has jobs or is merged by Tide", in.options.GitHub.AppID, org, wanted[org])
 		out = append(out, p)
 	}
 	return out, nil

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"prow/internal/forge/github"
 )
 
 // twoFindings are files in which long-job-names and needs-ok-to-test find something.
@@ -125,8 +127,8 @@ func TestProbe40ExitStatus(t *testing.T) {
 		"a job path without a configuration":              {[]string{"--job-config-path=jobs"}, 1, "--config-path"},
 		"a bad endpoint":                                  {[]string{"--config-path=config.yaml", "--github-endpoint=nope"}, 1, "--github-endpoint=nope"},
 		"half an app":                                     {[]string{"--config-path=config.yaml", "--github-app-id=1"}, 1, "go together"},
-		"a bad throttle":                                  {[]string{"--config-path=config.yaml", "--github-throttle-org=o:1"}, 1, "expected org:tokens:burst"},
-		"a throttle that is no number":                    {[]string{"--config-path=config.yaml", "--github-throttle-org=o:1:-1"}, 1, "expected a number"},
+		"a bad throttle":                                  {[]string{"--config-path=config.yaml", "--github-throttle-org=o:1"}, 1, "is not in org:hourlyTokens:burst format"},
+		"a throttle that is no number":                    {[]string{"--config-path=config.yaml", "--github-throttle-org=o:1:-1"}, 1, "burst must be > 0"},
 		"an unknown output":                               {[]string{"--config-path=config.yaml", "--output=xml"}, 1, "expected text or json"},
 		"the older spelling":                              {[]string{"--config-path=config.yaml", "--warnings=validate-supplemental-prow-config-hirarchy"}, 0, ""},
 		"owners without a token":                          {[]string{"--config-path=config.yaml", "--plugin-config=plugins.yaml", "--warnings=verify-owners-presence"}, 1, "--github-token-path"},
@@ -184,8 +186,8 @@ func TestWhichChecksRun(t *testing.T) {
 		"all":                          {Options{ExpensiveChecks: true}, minus(all(byDefault, expensive, optional), "mismatched-tide-lenient", "unknown-fields")},
 		"the defaults but one, though it is named":  {Options{Warnings: []string{"long-job-names"}, IncludeDefaultWarnings: true, ExcludeWarnings: []string{"long-job-names"}}, minus(all(byDefault), "mismatched-tide-lenient", "long-job-names")},
 		"the lenient one where the full one is off": {Options{ExcludeWarnings: []string{"mismatched-tide"}}, minus(all(byDefault), "mismatched-tide")},
-		"the app's":                             {Options{AppID: "1", AppKeyPath: "x", Warnings: []string{"long-job-names"}}, []string{"long-job-names", appInstallation}},
-		"the app's can be left out":             {Options{AppID: "1", AppKeyPath: "x", Warnings: []string{"long-job-names"}, ExcludeWarnings: []string{appInstallation}}, []string{"long-job-names"}},
+		"the app's":                             {Options{GitHub: github.Flags{AppID: "1", AppKeyPath: "x"}, Warnings: []string{"long-job-names"}}, []string{"long-job-names", appInstallation}},
+		"the app's can be left out":             {Options{GitHub: github.Flags{AppID: "1", AppKeyPath: "x"}, Warnings: []string{"long-job-names"}, ExcludeWarnings: []string{appInstallation}}, []string{"long-job-names"}},
 		"older names":                           {Options{ExcludeWarnings: []string{"validate-supplemental-prow-config-hirarchy"}}, minus(all(byDefault), "mismatched-tide-lenient", "validate-supplemental-prow-config-hierarchy")},
 		"unknown names to leave out do no harm": {Options{Warnings: []string{"long-job-names"}, ExcludeWarnings: []string{"nope"}}, []string{"long-job-names"}},
 	} {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,7 +48,14 @@ const forcedReread = 600
 type Store struct {
 	mu    sync.RWMutex
 	files map[string]*file
-	known [][]byte
+	known []known
+}
+
+// known is a form of a secret.
+type known struct {
+	form []byte
+	// until is when the secret is no longer one; zero is never.
+	until time.Time
 }
 
 type file struct {
@@ -144,7 +152,18 @@ func (s *Store) poll(f *file) error {
 
 // Add makes a value known to the censor, as it is, without the white space
 // around it, and in base64 of both, and as JSON escapes it. Empty values and "true" and "false" are never censored.
-func (s *Store) Add(value string) {
+func (s *Store) Add(value string) { s.add(value, time.Time{}) }
+
+// AddUntil is Add for a value that is worth nothing after a time, such as a
+// token; the censor forgets it some time later. A zero time is ignored, as is
+// the value then.
+func (s *Store) AddUntil(value string, until time.Time) {
+	if !until.IsZero() {
+		s.add(value, until)
+	}
+}
+
+func (s *Store) add(value string, until time.Time) {
 	trimmed := strings.TrimSpace(value)
 	if trimmed == "" || strings.EqualFold(trimmed, "true") || strings.EqualFold(trimmed, "false") {
 		return
@@ -158,22 +177,19 @@ func (s *Store) Add(value string) {
 	if escaped, err := json.Marshal(trimmed); err == nil {
 		forms = append(forms, escaped[1:len(escaped)-1])
 	}
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.known = slices.DeleteFunc(s.known, func(k known) bool { return !k.until.IsZero() && now.After(k.until.Add(time.Hour)) })
 	for _, form := range forms {
-		if !containsForm(s.known, form) {
-			s.known = append(s.known, form)
+		i := slices.IndexFunc(s.known, func(k known) bool { return bytes.Equal(k.form, form) })
+		switch {
+		case i < 0:
+			s.known = append(s.known, known{form, until})
+		case until.IsZero() || !s.known[i].until.IsZero() && until.After(s.known[i].until):
+			s.known[i].until = until
 		}
 	}
-}
-
-func containsForm(known [][]byte, form []byte) bool {
-	for _, k := range known {
-		if bytes.Equal(k, form) {
-			return true
-		}
-	}
-	return false
 }
 
 // Censor replaces every known secret in text by as many X as it has bytes.
@@ -181,8 +197,8 @@ func (s *Store) Censor(text []byte) []byte {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, k := range s.known {
-		if bytes.Contains(text, k) {
-			text = bytes.ReplaceAll(text, k, bytes.Repeat([]byte("X"), len(k)))
+		if bytes.Contains(text, k.form) {
+			text = bytes.ReplaceAll(text, k.form, bytes.Repeat([]byte("X"), len(k.form)))
 		}
 	}
 	return text

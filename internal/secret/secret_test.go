@@ -96,3 +96,20 @@ func TestWriterCensorsLogLines(t *testing.T) {
 		t.Error(out.String())
 	}
 }
+
+func TestExpiredTokensAreForgotten(t *testing.T) {
+	var s Store
+	s.AddUntil("old-token", time.Now().Add(-2*time.Hour))
+	s.AddUntil("new-token", time.Now().Add(time.Hour))
+	s.AddUntil("no-token", time.Time{})
+	if got := string(s.Censor([]byte("old-token new-token no-token"))); got != "old-token XXXXXXXXX no-token" {
+		t.Errorf("got %q", got)
+	}
+	s.AddUntil("kept", time.Now().Add(time.Hour))
+	s.Add("kept")
+	s.AddUntil("kept", time.Now().Add(-2*time.Hour))
+	s.Add("another")
+	if got := string(s.Censor([]byte("kept"))); got != "XXXX" {
+		t.Errorf("a secret for ever was forgotten: %q", got)
+	}
+}

@@ -50,6 +50,7 @@ type Options struct {
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
 	o.Kubernetes.Bind(fs)
+	o.GitHub.NoThrottle = true // it has limits of its own
 	o.GitHub.Bind(fs)
 	fs.IntVar(&o.Port, "port", 8888, "Port of pools and history.")
 	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")

@@ -12,8 +12,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -24,16 +22,6 @@ const appTokenLife = 9 * time.Minute
 type Installation struct {
 	ID      int64 `json:"id"`
 	Account User  `json:"account"`
-}
-
-// AppToken returns a source of tokens with which an app speaks for itself:
-// JSON web tokens signed with its private key, which is in PEM.
-func AppToken(id string, key []byte) (TokenSource, error) {
-	private, err := parseAppKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return func() (string, error) { return appJWT(id, private, time.Now()) }, nil
 }
 
 func parseAppKey(key []byte) (*rsa.PrivateKey, error) {
@@ -74,14 +62,4 @@ func appJWT(id string, key *rsa.PrivateKey, now time.Time) (string, error) {
 // ListAppInstallations lists where the app is installed; only the app itself may ask.
 func (c *Client) ListAppInstallations(ctx context.Context) ([]Installation, error) {
 	return list[Installation](ctx, c, "app/installations", nil)
-}
-
-// CreateInstallationToken makes a token with which the app acts in an account,
-// for an hour; only the app itself may ask. It is made in a dry run as well.
-func (c *Client) CreateInstallationToken(ctx context.Context, installation int64) (string, error) {
-	var out struct {
-		Token string `json:"token"`
-	}
-	_, err := c.do(ctx, http.MethodPost, path("app", "installations", strconv.FormatInt(installation, 10), "access_tokens"), nil, &out)
-	return out.Token, err
 }

@@ -39,7 +39,7 @@ func TestKeysOfApps(t *testing.T) {
 		"damaged":            {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), "parse the private key"},
 		"no PEM":             {[]byte("x"), "not in PEM"},
 	} {
-		token, err := AppToken("1", tc.key)
+		key, err := ParseAppKey(tc.key)
 		if tc.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%s: %v", name, err)
@@ -50,7 +50,7 @@ func TestKeysOfApps(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if jwt, err := token(); err != nil || strings.Count(jwt, ".") != 2 {
+		if jwt, err := appJWT("1", key, time.Now()); err != nil || strings.Count(jwt, ".") != 2 {
 			t.Errorf("%s: %q, %v", name, jwt, err)
 		}
 	}

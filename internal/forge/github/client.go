@@ -43,6 +43,8 @@ type ClientOptions struct {
 	GraphQLEndpoint string
 	// Token authenticates; nil is anonymous.
 	Token TokenSource
+	// App authenticates as a GitHub App, instead of Token.
+	App *AppAuth
 	// UserAgent names the component and its version.
 	UserAgent string
 	// DryRun keeps every request that would change something from being sent.
@@ -66,6 +68,8 @@ type Client struct {
 	log     *slog.Logger
 	bot     *botCache
 	used    atomic.Bool
+	// app tells that the client acts as a GitHub App.
+	app bool
 }
 
 // botCache holds the client's own account once it has been asked for.
@@ -100,15 +104,25 @@ func NewClient(o ClientOptions) (*Client, error) {
 		base.Path = strings.TrimSuffix(base.Path, "/") + "/"
 		bases = append(bases, base)
 	}
-	if _, err := url.ParseRequestURI(o.GraphQLEndpoint); err != nil {
+	graphql, err := url.ParseRequestURI(o.GraphQLEndpoint)
+	if err != nil {
 		return nil, fmt.Errorf("GitHub GraphQL endpoint %q: %w", o.GraphQLEndpoint, err)
+	}
+	// A redirect to somewhere else gets no credential.
+	hosts := map[string]bool{graphql.Host: true}
+	for _, base := range bases {
+		hosts[base.Host] = true
+	}
+	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: o.Transport}
+	if o.App != nil {
+		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: o.Transport}
 	}
 	hc := &http.Client{
 		Transport: &retryTransport{
 			policy:  o.Retry.withDefaults(),
 			bases:   bases,
 			timeout: o.RequestTimeout,
-			next:    &authTransport{token: o.Token, next: o.Transport},
+			next:    authenticated,
 			log:     o.Logger,
 		},
 	}
@@ -117,14 +131,14 @@ func NewClient(o ClientOptions) (*Client, error) {
 	rest.UserAgent = o.UserAgent
 	// The retry transport knows the forge's limits; a second opinion would fail calls it means to wait for.
 	rest.DisableRateLimitCheck = true
-	return &Client{rest: rest, http: hc, graphql: o.GraphQLEndpoint, agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{}}, nil
+	return &Client{rest: rest, http: hc, graphql: o.GraphQLEndpoint, agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{}, app: o.App != nil}, nil
 }
 
 // For derives a client for a part of the component, such as a plugin: it is named
 // in the User-Agent, and knows by itself whether it was used.
 func (c *Client) For(part string) *Client {
 	component, version, _ := strings.Cut(c.agent, "/")
-	d := &Client{http: c.http, graphql: c.graphql, agent: component + "." + part + "/" + version, dryRun: c.dryRun, log: c.log, bot: c.bot}
+	d := &Client{http: c.http, graphql: c.graphql, agent: component + "." + part + "/" + version, dryRun: c.dryRun, log: c.log, bot: c.bot, app: c.app}
 	d.rest = gogithub.NewClient(c.http)
 	d.rest.BaseURL, d.rest.UserAgent, d.rest.DisableRateLimitCheck = c.rest.BaseURL, d.agent, true
 	return d
@@ -144,7 +158,16 @@ func (c *Client) BotUser(ctx context.Context) (*User, error) {
 		return c.bot.user, nil
 	}
 	var u User
-	if err := c.get(ctx, "user", &u); err != nil {
+	if c.app {
+		var app struct {
+			Slug string `json:"slug"`
+			Name string `json:"name"`
+		}
+		if err := c.get(ctx, "app", &app); err != nil {
+			return nil, fmt.Errorf("who am I: %w", err)
+		}
+		u = User{Login: app.Slug, Name: app.Name, Email: app.Slug + "@users.noreply.github.com"}
+	} else if err := c.get(ctx, "user", &u); err != nil {
 		return nil, fmt.Errorf("who am I: %w", err)
 	}
 	c.bot.user = &u
@@ -300,6 +323,9 @@ func (c *Client) Query(ctx context.Context, org, query string, variables map[str
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return fmt.Errorf("GraphQL query: %w", err)
+	}
+	if org != "" {
+		ctx = WithOrg(ctx, org)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql, strings.NewReader(string(body)))
 	if err != nil {

@@ -1,10 +1,14 @@
 package github
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -23,6 +27,19 @@ type Flags struct {
 	Max404Retries   int
 	BackoffTimeout  time.Duration
 	InitialDelay    time.Duration
+
+	// AppID and AppKeyPath authenticate as a GitHub App.
+	AppID, AppKeyPath string
+	// HourlyTokens and AllowedBurst limit requests. What they are before Bind is
+	// the default of their flags.
+	HourlyTokens, AllowedBurst int
+	// OrgThrottles limit requests about an org, as org:hourlyTokens:burst.
+	OrgThrottles []string
+	// NoThrottle leaves the flags of limits out, for components that limit
+	// themselves.
+	NoThrottle bool
+
+	orgRates map[string]Rate
 }
 
 // Bind registers the flags.
@@ -31,6 +48,13 @@ func (f *Flags) Bind(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.Endpoints, "github-endpoint", []string{DefaultEndpoint}, "REST endpoint, repeatable, in order of preference.")
 	fs.StringVar(&f.GraphQLEndpoint, "github-graphql-endpoint", DefaultGraphQLEndpoint, "GraphQL endpoint.")
 	fs.StringVar(&f.TokenPath, "github-token-path", "", "File that holds a personal access token.")
+	fs.StringVar(&f.AppID, "github-app-id", "", "ID of the GitHub App to authenticate as, with --github-app-private-key-path.")
+	fs.StringVar(&f.AppKeyPath, "github-app-private-key-path", "", "File that holds the private key of the GitHub App, in PEM.")
+	if !f.NoThrottle {
+		fs.IntVar(&f.HourlyTokens, "github-hourly-tokens", f.HourlyTokens, "Requests an hour; 0 is no limit.")
+		fs.IntVar(&f.AllowedBurst, "github-allowed-burst", f.AllowedBurst, "Requests at once after a pause; 0 is no limit.")
+		fs.StringArrayVar(&f.OrgThrottles, "github-throttle-org", nil, "Limit of the App's requests about an org, as org:hourlyTokens:burst. May be repeated.")
+	}
 	fs.DurationVar(&f.RequestTimeout, "github-client.request-timeout", 2*time.Minute, "Time limit of a single HTTP request.")
 	fs.IntVar(&f.MaxRetries, "github-client.max-retries", 8, "Attempts per request; 0 is the default.")
 	fs.IntVar(&f.Max404Retries, "github-client.max-404-retries", 2, "Further attempts after an answer 404; 0 is the default.")
@@ -59,7 +83,79 @@ func (f *Flags) Validate() error {
 	if f.Host == "" {
 		f.Host = DefaultHost
 	}
+	switch {
+	case f.TokenPath != "" && (f.AppID != "" || f.AppKeyPath != ""):
+		errs = append(errs, errors.New("--github-token-path excludes --github-app-id and --github-app-private-key-path"))
+	case (f.AppID == "") != (f.AppKeyPath == ""):
+		errs = append(errs, errors.New("--github-app-id and --github-app-private-key-path go together"))
+	}
+	return errors.Join(append(errs, f.validateThrottles())...)
+}
+
+// validateThrottles completes and checks the limits; it reports all problems at once.
+func (f *Flags) validateThrottles() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch {
+	case f.HourlyTokens < 0 || f.AllowedBurst < 0:
+		add("--github-hourly-tokens and --github-allowed-burst must not be negative")
+	case f.HourlyTokens == 0:
+		f.AllowedBurst = 0 // the easy way to switch a component's default off
+	case f.AllowedBurst == 0:
+		add("--github-hourly-tokens=%d needs --github-allowed-burst", f.HourlyTokens)
+	case f.AllowedBurst > f.HourlyTokens:
+		add("--github-allowed-burst=%d must not be larger than --github-hourly-tokens=%d", f.AllowedBurst, f.HourlyTokens)
+	}
+	if len(f.OrgThrottles) > 0 && f.AppID == "" {
+		add("--github-throttle-org needs --github-app-id: other credentials have one limit for all orgs")
+	}
+	f.orgRates = map[string]Rate{}
+	for _, value := range f.OrgThrottles {
+		org, rate, err := parseOrgThrottle(value)
+		if err != nil {
+			add("-github-throttle-org=%s %w", value, err)
+			continue
+		}
+		if _, twice := f.orgRates[org]; twice {
+			add("got multiple -github-throttle-org for the %s org", org)
+		}
+		f.orgRates[org] = rate
+	}
 	return errors.Join(errs...)
+}
+
+func parseOrgThrottle(value string) (org string, rate Rate, err error) {
+	parts := strings.Split(value, ":")
+	if len(parts) != 3 || parts[0] == "" {
+		return "", Rate{}, errors.New("is not in org:hourlyTokens:burst format")
+	}
+	numbers := map[string]*int{"hourlyTokens": &rate.PerHour, "burst": &rate.Burst}
+	for i, name := range []string{"hourlyTokens", "burst"} {
+		if *numbers[name], err = strconv.Atoi(parts[i+1]); err != nil {
+			return "", Rate{}, fmt.Errorf("is not valid: %s is not an int", name)
+		}
+		if *numbers[name] < 1 {
+			return "", Rate{}, fmt.Errorf("is not valid: %s must be > 0", name)
+		}
+	}
+	if rate.Burst > rate.PerHour {
+		return "", Rate{}, errors.New("is not valid: burst must not be greater than hourlyTokens")
+	}
+	return parts[0], rate, nil
+}
+
+// appAuth authenticates as the App of the flags; nil without one. The key is
+// read through secrets, so that it is followed.
+func (f *Flags) appAuth(secrets *secret.Store) (*AppAuth, error) {
+	if f.AppID == "" {
+		return nil, nil
+	}
+	key, err := secrets.File(f.AppKeyPath, func(raw []byte) error { _, err := parseAppKey(raw); return err })
+	if err != nil {
+		return nil, fmt.Errorf("--github-app-private-key-path: %w", err)
+	}
+	parse := func() (*rsa.PrivateKey, error) { return parseAppKey([]byte(key().Reveal())) }
+	return NewAppAuth(f.AppID, parse, secrets.AddUntil), nil
 }
 
 // Client builds a client for a component. The token is read from its file
@@ -67,20 +163,25 @@ func (f *Flags) Validate() error {
 // the flags say.
 func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *slog.Logger, options ...func(*ClientOptions)) (*Client, error) {
 	var token TokenSource
+	app, err := f.appAuth(secrets)
+	if err != nil {
+		return nil, err
+	}
 	if f.TokenPath != "" {
 		get, err := secrets.File(f.TokenPath, nil)
 		if err != nil {
 			return nil, fmt.Errorf("--github-token-path: %w", err)
 		}
 		token = func() (string, error) { return get().Reveal(), nil }
-	} else {
+	} else if app == nil {
 		log.Warn("no credentials for GitHub: requests are anonymous")
 	}
 	o := ClientOptions{
-		Endpoints: f.Endpoints, GraphQLEndpoint: f.GraphQLEndpoint, Token: token, UserAgent: agent, DryRun: dryRun,
+		Endpoints: f.Endpoints, GraphQLEndpoint: f.GraphQLEndpoint, Token: token, App: app, UserAgent: agent, DryRun: dryRun,
 		RequestTimeout: f.RequestTimeout, Logger: log,
 		Retry: RetryPolicy{MaxRetries: f.MaxRetries, Max404Retries: f.Max404Retries, MaxSleep: f.BackoffTimeout, InitialDelay: f.InitialDelay},
 	}
+	o.Transport = ThrottleOrgs(http.DefaultTransport, Rate{f.HourlyTokens, f.AllowedBurst}, f.orgRates)
 	for _, option := range options {
 		option(&o)
 	}

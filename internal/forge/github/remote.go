@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"prow/internal/git"
@@ -24,17 +25,34 @@ func (f *Flags) GitRemotes(secrets *secret.Store) (git.Remotes, error) {
 			base.Scheme = "http"
 		}
 	}
-	token := func() string { return "" }
+	token := func(context.Context, string) (string, error) { return "", nil }
+	app, err := f.appAuth(secrets)
+	if err != nil {
+		return nil, err
+	}
+	if app != nil && len(f.Endpoints) > 0 {
+		endpoint, err := url.Parse(cmp.Or(f.Endpoints[0], DefaultEndpoint))
+		if err != nil {
+			return nil, fmt.Errorf("--github-endpoint: %w", err)
+		}
+		token = func(ctx context.Context, org string) (string, error) {
+			return app.Token(ctx, endpoint, http.DefaultTransport, org)
+		}
+	}
 	if f.TokenPath != "" {
 		get, err := secrets.File(f.TokenPath, nil)
 		if err != nil {
 			return nil, fmt.Errorf("--github-token-path: %w", err)
 		}
-		token = func() string { return get().Reveal() }
+		token = func(context.Context, string) (string, error) { return get().Reveal(), nil }
 	}
-	return func(_ context.Context, org, repo string) (git.Remote, error) {
+	return func(ctx context.Context, org, repo string) (git.Remote, error) {
 		remote := git.Remote{URL: base.JoinPath(org, repo).String()}
-		if t := token(); t != "" {
+		t, err := token(ctx, org)
+		if err != nil {
+			return git.Remote{}, err
+		}
+		if t != "" {
 			remote.Settings = git.BasicAuth(remote.URL, "x-access-token", t)
 		}
 		return remote, nil

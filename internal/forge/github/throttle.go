@@ -2,6 +2,7 @@ package github
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,21 +14,63 @@ const cacheMode = "X-Cache-Mode"
 // pause burst at once. Answers that cost nothing, because a caching proxy had
 // them, do not count. A rate or burst of 0 is no limit.
 func Throttle(next http.RoundTripper, perHour, burst int) http.RoundTripper {
-	if perHour <= 0 || burst <= 0 {
+	return ThrottleOrgs(next, Rate{perHour, burst}, nil)
+}
+
+// Rate is a limit of requests.
+type Rate struct {
+	// PerHour is how many requests are made in an hour.
+	PerHour int
+	// Burst is how many are made at once after a pause.
+	Burst int
+}
+
+func (r Rate) none() bool { return r.PerHour <= 0 || r.Burst <= 0 }
+
+// ThrottleOrgs is Throttle with limits of their own for some orgs, which count
+// instead of the general one.
+func ThrottleOrgs(next http.RoundTripper, general Rate, orgs map[string]Rate) http.RoundTripper {
+	if general.none() && len(orgs) == 0 {
 		return next
 	}
-	return &throttle{next: next, bucket: newBucket(perHour, burst, time.Now())}
+	t := &throttle{next: next, orgs: map[string]*bucket{}}
+	if !general.none() {
+		t.general = newBucket(general.PerHour, general.Burst, time.Now())
+	}
+	for org, r := range orgs {
+		t.orgs[strings.ToLower(org)] = newBucket(r.PerHour, r.Burst, time.Now())
+	}
+	return t
 }
 
 type throttle struct {
-	next   http.RoundTripper
-	bucket *bucket
+	next    http.RoundTripper
+	general *bucket // nil is no limit
+	orgs    map[string]*bucket
+}
+
+func (t *throttle) bucket(req *http.Request) *bucket {
+	if len(t.orgs) > 0 {
+		// The path may begin with the base of an enterprise server.
+		_, path, found := strings.Cut(req.URL.Path, "/api/v3")
+		if !found {
+			path = req.URL.Path
+		}
+		if b := t.orgs[strings.ToLower(orgOf(req.Context(), path))]; b != nil {
+			return b
+		}
+	}
+	return t.general
 }
 
 func (t *throttle) RoundTrip(req *http.Request) (*http.Response, error) {
-	if wait := t.bucket.take(time.Now()); wait > 0 {
+	b := t.bucket(req)
+	if b == nil {
+		return t.next.RoundTrip(req)
+	}
+	if wait := b.take(time.Now()); wait > 0 {
 		if err := sleep(req.Context(), wait); err != nil {
-			t.bucket.giveBack()
+			b.giveBack()
 			return nil, err
 		}
 	}
@@ -35,7 +78,7 @@ func (t *throttle) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil && req.Method == http.MethodGet {
 		switch resp.Header.Get(cacheMode) {
 		case "COALESCED", "REVALIDATED", "ERROR":
-			t.bucket.giveBack()
+			b.giveBack()
 		}
 	}
 	return resp, err
@@ -52,8 +95,11 @@ type bucket struct {
 	at     time.Time
 }
 
+// newBucket is full. What it is full of counts as come in advance: the first
+// further token comes when as many would have come as it holds, and one more.
 func newBucket(perHour, size int, now time.Time) *bucket {
-	return &bucket{each: time.Hour / time.Duration(perHour), size: float64(size), tokens: float64(size), at: now}
+	each := time.Hour / time.Duration(perHour)
+	return &bucket{each: each, size: float64(size), tokens: float64(size), at: now.Add(each * time.Duration(size))}
 }
 
 // take takes a token and returns how long to wait before using it.
@@ -64,7 +110,10 @@ func (b *bucket) take(now time.Time) time.Duration {
 		b.tokens, b.at = min(b.size, b.tokens+float64(passed)/float64(b.each)), now
 	}
 	b.tokens--
-	return time.Duration(max(-b.tokens, 0) * float64(b.each))
+	if b.tokens >= 0 {
+		return 0
+	}
+	return b.at.Sub(now) + time.Duration(-b.tokens*float64(b.each))
 }
 
 // giveBack returns a token that was not used; a full bucket drops it.

@@ -19,10 +19,10 @@ func TestBucket(t *testing.T) {
 	}
 	expect("the first of a burst", 0, 0)
 	expect("the second of a burst", 0, 0)
-	expect("the one after a burst", 0, time.Minute)
-	expect("the next", 0, 2*time.Minute)
+	expect("the one after the first burst, which counts as two that came in advance", 0, 3*time.Minute)
+	expect("the next", 0, 4*time.Minute)
 	b.giveBack()
-	expect("one for which a token was given back", 0, 2*time.Minute)
+	expect("one for which a token was given back", 0, 4*time.Minute)
 	expect("one after a long pause", time.Hour, 0)
 	expect("a second after a long pause", time.Hour, 0)
 	expect("a third after a long pause", time.Hour, time.Minute)

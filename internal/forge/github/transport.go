@@ -71,14 +71,15 @@ type tokenError struct{ err error }
 func (e *tokenError) Error() string { return "get a token: " + e.err.Error() }
 func (e *tokenError) Unwrap() error { return e.err }
 
-// authTransport puts the token on each request.
+// authTransport puts the token on each request to the forge's hosts.
 type authTransport struct {
 	token TokenSource
+	hosts map[string]bool
 	next  http.RoundTripper
 }
 
 func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.token == nil {
+	if t.token == nil || !t.hosts[req.URL.Host] {
 		return t.next.RoundTrip(req)
 	}
 	token, err := t.token()
