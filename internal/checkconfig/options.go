@@ -48,7 +48,6 @@ type Options struct {
 	Output string
 }
 
-
 // Bind registers the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
