@@ -226,3 +226,5 @@ func commands(record artifacts.CloneRecord) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+func discard(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }

@@ -35,7 +35,7 @@ func mirrorOf(dir, address string) (string, bool) {
 	host, repo := "", ""
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		host, repo = u.Host, u.Path
-	} else if login, rest, found := strings.Cut(address, ":"); found && !strings.Contains(login, "/") {
+	} else if login, rest, found := strings.Cut(address, ":"); found && !strings.Contains(login, "/") && !strings.HasPrefix(rest, "//") {
 		// user@host:path, as ssh has it.
 		_, host, _ = strings.Cut(login, "@")
 		if host == "" {
