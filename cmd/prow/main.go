@@ -20,6 +20,7 @@ import (
 	"prow/internal/controller/sinker"
 	"prow/internal/deck"
 	"prow/internal/forge/local"
+	"prow/internal/gitmirror"
 	"prow/internal/hook"
 	"prow/internal/mkpj"
 	"prow/internal/mkpod"
@@ -36,6 +37,7 @@ func components() []*cobra.Command {
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
+		gitmirror.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
 		local.Command(),

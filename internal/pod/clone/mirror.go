@@ -11,12 +11,13 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"prow/internal/git"
 )
 
 const (
@@ -29,27 +30,10 @@ const (
 	maxMirrorRefs = 20_000
 )
 
-// mirrorOf is where below dir the mirror of an address is: <host>/<org>/<repo>.git.
-// Local paths have none.
+// mirrorOf is where below dir the mirror of an address is.
 func mirrorOf(dir, address string) (string, bool) {
-	host, repo := "", ""
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		host, repo = u.Host, u.Path
-	} else if login, rest, found := strings.Cut(address, ":"); found && !strings.Contains(login, "/") && !strings.HasPrefix(rest, "//") {
-		// user@host:path, as ssh has it.
-		_, host, _ = strings.Cut(login, "@")
-		if host == "" {
-			host = login
-		}
-		repo = rest
-	}
-	place := strings.ToLower(host) + "/" + strings.Trim(repo, "/")
-	for element := range strings.SplitSeq(place, "/") {
-		if element == "" || strings.HasPrefix(element, ".") || strings.ContainsAny(element, "\\\x00") {
-			return "", false
-		}
-	}
-	return filepath.Join(dir, filepath.FromSlash(strings.TrimSuffix(place, ".git")+".git")), true
+	place, ok := git.MirrorPlace(address)
+	return filepath.Join(dir, filepath.FromSlash(place)), ok
 }
 
 // useMirror fills the new repository with what a mirror on the node has, so that

@@ -267,8 +267,8 @@ func TestPlacesOfMirrors(t *testing.T) {
 		"https://host/a\\b.git":                  "",
 		"https://host/" + url.PathEscape("../x"): "",
 	} {
-		got, _ := mirrorOf("/m", address)
-		if got != want {
+		got, ok := mirrorOf("/m", address)
+		if ok != (want != "") || ok && got != want {
 			t.Errorf("%s: %q, want %q", address, got, want)
 		}
 	}
