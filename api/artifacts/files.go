@@ -92,11 +92,31 @@ type CloneRecord struct {
 	Refs     v1.Refs        `json:"refs"`
 	Commands []CloneCommand `json:"commands,omitempty"`
 	Failed   bool           `json:"failed,omitempty"`
+	// Reason is, of a clone that failed, one of the Clone constants.
+	Reason string `json:"reason,omitempty"`
+	// Message says in one sentence why the clone failed.
+	Message string `json:"message,omitempty"`
 	// FinalSHA is the commit in the work tree in the end.
 	FinalSHA string `json:"final_sha,omitempty"`
 	// Duration is written in nanoseconds.
 	Duration time.Duration `json:"duration,omitempty"`
 }
+
+// Values of CloneRecord.Reason. They tell whose turn it is.
+const (
+	// CloneConflict: the changes do not go together. Their authors have to act.
+	CloneConflict = "conflict"
+	// CloneNotFound: a repository, branch or commit does not exist, or is hidden.
+	CloneNotFound = "not_found"
+	// CloneUnauthorized: the host wants other credentials, or is not trusted.
+	CloneUnauthorized = "unauthorized"
+	// CloneUnavailable: the host or the way to it did not work for a minute.
+	CloneUnavailable = "unavailable"
+	// CloneInvalid: the refs are nothing that could be cloned.
+	CloneInvalid = "invalid"
+	// CloneError is everything else.
+	CloneError = "error"
+)
 
 // CloneCommand is one command that was run for a CloneRecord.
 type CloneCommand struct {

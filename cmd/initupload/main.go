@@ -42,6 +42,9 @@ func run() int {
 	defer stop()
 	if err := initupload.Run(ctx, &opts, spec, upload.Opener(opts.Upload), logger, time.Now()); err != nil {
 		logger.Error("The test must not start.", "error", err.Error())
+		if err := initupload.Tell("/dev/termination-log", err); err != nil {
+			logger.Warn("The reason cannot be told to Kubernetes.", "error", err.Error())
+		}
 		return 1
 	}
 	return 0

@@ -21,6 +21,7 @@ import (
 	"prow/internal/deck"
 	"prow/internal/forge/local"
 	"prow/internal/ghproxy"
+	"prow/internal/gitmirror"
 	"prow/internal/hook"
 	"prow/internal/mkpj"
 	"prow/internal/mkpod"
@@ -38,6 +39,7 @@ func components() []*cobra.Command {
 		crier.Command(),
 		deck.Command(),
 		ghproxy.Command(),
+		gitmirror.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
 		local.Command(),

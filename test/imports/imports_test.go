@@ -70,6 +70,7 @@ var rules = []rule{
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/hook", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/controller", may: domain, heavy: true},
+	{room: "internal/gitmirror", may: domain, heavy: true},
 	{room: "internal/mkpj", may: domain, heavy: true},
 	{room: "internal/mkpod", may: domain, heavy: true},
 	{room: "internal/report", may: domain, heavy: true},

@@ -2,6 +2,7 @@ package plank
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -213,7 +214,7 @@ func failedBecause(pod *corev1.Pod) string {
 	}
 	for _, c := range pod.Status.InitContainerStatuses {
 		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
-			return fmt.Sprintf(": init container %s ended with exit code %d", c.Name, t.ExitCode)
+			return fmt.Sprintf(": init container %s ended with exit code %d%s", c.Name, t.ExitCode, lastWords(c.Name, t.Message))
 		}
 	}
 	for _, c := range pod.Status.ContainerStatuses {
@@ -222,6 +223,16 @@ func failedBecause(pod *corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+// lastWords is what initupload says about code that could not be cloned. What
+// Kubernetes reports of other containers is the end of their logs, which belongs
+// on no dashboard.
+func lastWords(container, message string) string {
+	if container != "initupload" || message == "" || strings.HasPrefix(message, "{") || strings.Contains(message, "\n") {
+		return ""
+	}
+	return ": " + message
 }
 
 // pendingBecause tells what a pod waits for.

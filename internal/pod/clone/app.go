@@ -15,13 +15,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"prow/api/artifacts"
-	v1 "prow/api/prowjobs/v1"
 )
 
 const (
@@ -49,9 +49,9 @@ func (c *Cloner) addApp(context.Context) ([]artifacts.CloneCommand, error) {
 	if err != nil {
 		return fail(err)
 	}
-	app := &app{id: c.opts.GitHubAppID, key: key, endpoints: c.opts.GitHubAPIEndpoints, now: c.now, tokens: map[string]string{}}
-	c.token = func(ctx context.Context, refs v1.Refs) (credentials, error) {
-		token, err := app.token(ctx, refs.Org)
+	app := &app{id: c.opts.GitHubAppID, key: key, endpoints: c.opts.GitHubAPIEndpoints, now: c.now, wait: c.wait, vended: map[string]string{}}
+	c.token = func(ctx context.Context, org string) (credentials, error) {
+		token, err := app.token(ctx, org)
 		if err != nil {
 			return credentials{}, err
 		}
@@ -86,47 +86,82 @@ type app struct {
 	key       *rsa.PrivateKey
 	endpoints []string
 	now       func() time.Time
+	wait      func(context.Context, time.Duration) error
 
+	// mu is held while asking, so that clones side by side ask once.
 	mu     sync.Mutex
-	tokens map[string]string // by org; they outlive any clone
+	vended map[string]string // by org; they outlive all attempts to fetch
 }
 
+// token gets a token for an org. Its error is a *failure.
 func (a *app) token(ctx context.Context, org string) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if token := a.tokens[org]; token != "" {
+	if token := a.vended[org]; token != "" {
 		return token, nil
 	}
 	var installation struct {
 		ID int64 `json:"id"`
 	}
-	if err := a.call(ctx, http.MethodGet, "/orgs/"+org+"/installation", &installation); err != nil {
+	if err := a.call(ctx, http.MethodGet, "/orgs/"+url.PathEscape(org)+"/installation", &installation); err != nil {
 		// An account may be a person's rather than an org.
-		if userErr := a.call(ctx, http.MethodGet, "/users/"+org+"/installation", &installation); userErr != nil {
-			return "", fmt.Errorf("finding the installation of the GitHub App for %s: %w", org, errors.Join(err, userErr))
+		if userErr := a.call(ctx, http.MethodGet, "/users/"+url.PathEscape(org)+"/installation", &installation); userErr != nil {
+			return "", a.failure(fmt.Errorf("finding the installation of the GitHub App for %s: %w", org, errors.Join(err, userErr)))
 		}
 	}
 	var token struct {
 		Token string `json:"token"`
 	}
-	if err := a.call(ctx, http.MethodPost, fmt.Sprintf("/app/installations/%d/access_tokens", installation.ID), &token); err != nil {
-		return "", fmt.Errorf("getting a token of the GitHub App for %s: %w", org, err)
+	err := a.call(ctx, http.MethodPost, fmt.Sprintf("/app/installations/%d/access_tokens", installation.ID), &token)
+	if err == nil && token.Token == "" {
+		err = errors.New("the answer holds none")
 	}
-	a.tokens[org] = token.Token
+	if err != nil {
+		return "", a.failure(fmt.Errorf("getting a token of the GitHub App for %s: %w", org, err))
+	}
+	a.vended[org] = token.Token
 	return token.Token, nil
 }
 
-// call asks the endpoints in turn until one answers.
-func (a *app) call(ctx context.Context, method, path string, into any) error {
-	var errs []error
-	for _, endpoint := range a.endpoints {
-		err := a.callOne(ctx, method, strings.TrimSuffix(endpoint, "/")+path, into)
-		if err == nil {
-			return nil
-		}
-		errs = append(errs, err)
+// statusError is an answer of the API that is no success.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return e.text }
+
+// passing tells whether it may help to ask again.
+func passing(err error) bool {
+	status := (*statusError)(nil)
+	return !errors.As(err, &status) || status.code >= 500 || status.code == http.StatusTooManyRequests
+}
+
+func (a *app) failure(err error) error {
+	if passing(err) {
+		return &failure{artifacts.CloneUnavailable, err}
 	}
-	return errors.Join(errs...)
+	return &failure{artifacts.CloneUnauthorized, err}
+}
+
+// call asks the endpoints in turn until one answers, and all of them again for a
+// second and a half if the last trouble may pass.
+func (a *app) call(ctx context.Context, method, path string, into any) error {
+	for attempt := 1; ; attempt++ {
+		var errs []error
+		again := false
+		for _, endpoint := range a.endpoints {
+			err := a.callOne(ctx, method, strings.TrimSuffix(endpoint, "/")+path, into)
+			if err == nil {
+				return nil
+			}
+			errs = append(errs, err)
+			again = again || passing(err)
+		}
+		if !again || attempt >= quickly || a.wait(ctx, retryWaits()[attempt-1]) != nil {
+			return errors.Join(errs...)
+		}
+	}
 }
 
 func (a *app) callOne(ctx context.Context, method, address string, into any) error {
@@ -152,9 +187,12 @@ func (a *app) callOne(ctx context.Context, method, address string, into any) err
 		return fmt.Errorf("%s %s: %w", method, address, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s: %.200s", method, address, resp.Status, bytes.TrimSpace(body))
+		return &statusError{resp.StatusCode, fmt.Sprintf("%s %s: %s: %.200s", method, address, resp.Status, bytes.TrimSpace(body))}
 	}
-	return json.Unmarshal(body, into)
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("%s %s: %w", method, address, err)
+	}
+	return nil
 }
 
 // assertion is the token by which the App itself identifies, as RFC 7519 has it.

@@ -6,6 +6,13 @@
 // so that the merge commits of two runs are the same. Repositories are cloned
 // side by side; one that fails is recorded as failed and stops no other.
 //
+// A record tells why a clone failed, and whose turn it is: a conflict is the
+// authors', credentials are the operator's, a host that is away is nobody's. Only
+// what may pass is tried for long.
+//
+// Where a node has mirrors, their objects are copied after a check, and only the
+// rest is fetched; what is tested does not depend on them.
+//
 // Credentials are never on a command line nor in a record. Git gets them through
-// its environment, each for the one repository that it is meant for.
+// its environment, each for the org that it is meant for.
 package clone

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/template"
@@ -21,6 +22,8 @@ type Flags struct {
 	keys    cli.List
 	alias   string
 	uri     string
+	hosts   cli.List
+	apis    cli.List
 }
 
 // Bind adds the flags.
@@ -35,42 +38,51 @@ func (f *Flags) Bind(fs *flag.FlagSet) {
 	fs.StringVar(&f.uri, "uri-prefix", "", "Go template over .Org and .Repo for the address to clone from")
 	fs.IntVar(&f.options.MaxParallelWorkers, "max-workers", 0, "how many repositories to clone at once; 0 is all")
 	fs.StringVar(&f.options.CookiePath, "cookiefile", "", "file for git's http.cookiefile")
+	fs.StringVar(&f.options.MirrorDir, "mirror-dir", "", "directory with bare mirrors at <host>/<org>/<repo>.git to take objects from")
+	fs.Var(&f.hosts, "host-fingerprint", "line of a known_hosts file, repeatable")
+	fs.StringVar(&f.options.OauthTokenFile, "oauth-token-file", "", "file with a token for https")
+	fs.StringVar(&f.options.GitHubAppID, "github-app-id", "", "GitHub App to clone as")
+	fs.StringVar(&f.options.GitHubAppPrivateKeyFile, "github-app-private-key-file", "", "file with the private key of the GitHub App")
+	fs.Var(&f.apis, "github-api-endpoint", "address of GitHub's API, repeatable (default "+options.DefaultGitHubEndpoint+")")
 	fs.BoolVar(&f.options.Fail, "fail", false, "exit with an error if a clone failed")
 }
 
 // Options puts the parsed flags together.
 func (f *Flags) Options() (options.Clone, error) {
 	opts := f.options
-	opts.KeyFiles = f.keys
+	opts.KeyFiles, opts.HostFingerprints, opts.GitHubAPIEndpoints = f.keys, f.hosts, f.apis
+	if len(opts.GitHubAPIEndpoints) == 0 {
+		opts.GitHubAPIEndpoints = []string{options.DefaultGitHubEndpoint}
+	}
 	for _, text := range f.repos {
 		refs, err := ParseRefs(text)
 		if err != nil {
 			return opts, fmt.Errorf("--repo %s: %w", text, err)
 		}
-		for flagName, to := range map[string]struct {
-			text   string
-			target *string
-		}{"--clone-alias": {f.alias, &refs.PathAlias}, "--uri-prefix": {f.uri, &refs.CloneURI}} {
-			if to.text == "" {
-				continue
-			}
-			if *to.target, err = expand(to.text, refs); err != nil {
-				return opts, fmt.Errorf("%s: %w", flagName, err)
-			}
+		if err := errors.Join(expand("--clone-alias", f.alias, refs, &refs.PathAlias), expand("--uri-prefix", f.uri, refs, &refs.CloneURI)); err != nil {
+			return opts, err
 		}
 		opts.Refs = append(opts.Refs, refs)
 	}
 	return opts, nil
 }
 
-func expand(text string, refs v1.Refs) (string, error) {
-	t, err := template.New("").Parse(text)
+// expand executes the template of a flag, which may be empty, for a repository.
+func expand(flagName, text string, refs v1.Refs, into *string) error {
+	if text == "" {
+		return nil
+	}
+	t, err := template.New(flagName).Parse(text)
 	if err != nil {
-		return "", err
+		return fmt.Errorf("%s: %w", flagName, err)
 	}
 	var b strings.Builder
-	err = t.Execute(&b, refs)
-	return b.String(), err
+	// Only the two names are offered, so that nothing comes to depend on more.
+	if err := t.Execute(&b, struct{ Org, Repo string }{refs.Org, refs.Repo}); err != nil {
+		return fmt.Errorf("%s: %w", flagName, err)
+	}
+	*into = b.String()
+	return nil
 }
 
 // ParseRefs reads org,repo=base[:sha][,number[:sha[:ref]]]...
@@ -127,6 +139,12 @@ func Validate(opts *options.Clone, logger *slog.Logger) error {
 	if len(opts.Refs) == 0 {
 		return errors.New("no refs to clone are given")
 	}
+	if opts.MaxParallelWorkers < 0 {
+		return fmt.Errorf("max_parallel_workers is %d; it must not be negative", opts.MaxParallelWorkers)
+	}
+	if opts.MirrorDir != "" && !filepath.IsAbs(opts.MirrorDir) {
+		return fmt.Errorf("mirror_dir %q is not absolute", opts.MirrorDir)
+	}
 	seen := map[string]v1.Refs{}
 	for _, refs := range opts.Refs {
 		dir, err := cloneDir(opts.SrcRoot, refs)
@@ -157,15 +175,4 @@ func validateApp(opts *options.Clone) error {
 		return errors.New("a GitHub App needs an API endpoint")
 	}
 	return nil
-}
-
-// cloneDir is where refs go, which must be below the source root.
-func cloneDir(root string, refs v1.Refs) (string, error) {
-	dir := refs.ClonePath(root)
-	for element := range strings.SplitSeq(strings.TrimPrefix(dir, root), "/") {
-		if element == ".." {
-			return "", fmt.Errorf("%s: the path %q leads out of the source root", refs.OrgRepoString(), dir)
-		}
-	}
-	return dir, nil
 }

@@ -1,11 +1,10 @@
 package clone
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,9 +14,6 @@ import (
 	"prow/internal/git"
 )
 
-// maxRecordedOutput bounds what a record keeps of one command, in bytes.
-const maxRecordedOutput = 1 << 20
-
 // retryWaits are the pauses between attempts to fetch.
 func retryWaits() []time.Duration {
 	return []time.Duration{
@@ -26,26 +22,16 @@ func retryWaits() []time.Duration {
 	}
 }
 
-// hopelessAfter is the attempt after which an error that looks permanent is
-// believed. At first it is not: a code host may know a new ref or token late.
-const hopelessAfter = 5
-
-// permanentErrors are parts of messages that stay true when asked again.
-func permanentErrors() []string {
-	return []string{
-		"couldn't find remote ref", "not our ref", "does not appear to be a git repository",
-		"Authentication failed", "could not read Username", "Permission denied", "Repository not found",
-		"' not found", "does not exist", "transport '", "invalid refspec",
-	}
-}
-
 // cloneRefs clones one repository.
 func (c *Cloner) cloneRefs(ctx context.Context, refs v1.Refs) artifacts.CloneRecord {
-	s := &sequence{cloner: c, refs: refs, address: refs.CloneURI, record: artifacts.CloneRecord{Refs: refs}}
+	s := &sequence{cloner: c, refs: refs, git: c.runner, logins: logins{}, record: artifacts.CloneRecord{Refs: refs}}
 	begin := c.now()
 	if err := s.clone(ctx); err != nil {
 		c.logger.Error("Cloning failed.", "repo", refs.OrgRepoString(), "error", c.mask(err.Error()))
-		s.record.Failed = true
+		s.record.Failed, s.record.Reason, s.record.Message = true, artifacts.CloneError, err.Error()
+		if f := (*failure)(nil); errors.As(err, &f) {
+			s.record.Reason = f.reason
+		}
 	}
 	s.record.Duration = c.now().Sub(begin)
 	return s.record
@@ -53,41 +39,99 @@ func (c *Cloner) cloneRefs(ctx context.Context, refs v1.Refs) artifacts.CloneRec
 
 // sequence is the commands for one repository.
 type sequence struct {
-	cloner  *Cloner
-	refs    v1.Refs
+	cloner *Cloner
+	refs   v1.Refs
+	// address is where to fetch from, without a password.
 	address string
+	logins  logins
 	dir     string
 	git     *git.Runner
 	record  artifacts.CloneRecord
 }
 
 func (s *sequence) clone(ctx context.Context) error {
-	refs, opts := s.refs, s.cloner.opts
-	if err := noFlags(refs); err != nil {
-		s.record.Commands = append(s.record.Commands, artifacts.CloneCommand{Command: "checking the refs of " + refs.OrgRepoString(), Error: err.Error()})
+	if err := checkRefs(s.refs); err != nil {
+		s.note("checking the refs of "+s.refs.OrgRepoString(), "", err)
+		return &failure{artifacts.CloneInvalid, err}
+	}
+	if err := s.authorize(ctx); err != nil {
+		s.note("getting a token for "+s.refs.OrgRepoString(), "", err)
 		return err
 	}
-	if s.address == "" {
-		s.address = "https://github.com/" + refs.Org + "/" + refs.Repo + ".git"
-		if refs.RepoLink != "" {
-			s.address = refs.RepoLink + ".git"
-		}
-	}
-	var login credentials
-	if s.cloner.token != nil {
-		var err error
-		if login, err = s.cloner.token(ctx, refs); err != nil {
-			err = fmt.Errorf("getting a token: %w", err)
-			s.record.Commands = append(s.record.Commands, artifacts.CloneCommand{Command: "getting a token for " + refs.OrgRepoString(), Error: err.Error()})
-			return err
-		}
-	}
-	s.git = s.cloner.gitFor(s.address, login)
 	if err := s.makeDir(); err != nil {
 		return err
 	}
+	if err := s.initialize(ctx); err != nil {
+		return err
+	}
+	forget := s.useMirror(ctx)
+	err := s.base(ctx)
+	if err == nil {
+		s.authorizeSubmodules(ctx)
+		err = s.pulls(ctx)
+	}
+	if err = errors.Join(err, forget()); err != nil {
+		return err
+	}
+	if err := s.submodules(ctx); err != nil {
+		return err
+	}
+	sha, err := s.git.Output(ctx, s.dir, "rev-parse", "HEAD")
+	if err != nil {
+		s.cloner.logger.Warn("The final commit cannot be told.", "repo", s.refs.OrgRepoString(), "error", err.Error())
+	}
+	s.record.FinalSHA = sha
+	return nil
+}
+
+// authorize finds out from where to fetch, and with which credentials.
+func (s *sequence) authorize(ctx context.Context) error {
+	s.address = s.refs.CloneURI
+	if s.address == "" {
+		s.address = "https://github.com/" + s.refs.Org + "/" + s.refs.Repo + ".git"
+		if s.refs.RepoLink != "" {
+			s.address = s.refs.RepoLink + ".git"
+		}
+	}
+	var login credentials
+	if s.address, login = withoutCredentials(s.address); login != (credentials{}) {
+		s.cloner.addSecret([]byte(login.password))
+	}
+	if s.cloner.token != nil {
+		var err error
+		if login, err = s.cloner.token(ctx, s.refs.Org); err != nil {
+			return fmt.Errorf("getting a token: %w", err)
+		}
+	}
+	if to, ok := scopeOf(s.address); ok && login != (credentials{}) {
+		s.logins[to.address] = login
+		s.git = s.git.With(s.logins.settings()...)
+	}
+	return nil
+}
+
+func (s *sequence) makeDir() error {
+	begin := s.cloner.now()
+	root := s.cloner.opts.SrcRoot
+	dir, err := cloneDir(root, s.refs)
+	if err == nil {
+		err = makeCloneDir(root, dir)
+	}
+	s.dir = dir
+	s.add("/", nil, "mkdir", []string{"-p", dir}, "", err, s.cloner.now().Sub(begin))
+	return err
+}
+
+func (s *sequence) initialize(ctx context.Context) error {
+	refs, opts := s.refs, s.cloner.opts
 	if err := s.run(ctx, "init"); err != nil {
 		return err
+	}
+	// Another clone may have put a link into the way since the directory was made.
+	// From now on it cannot, for the directory is not empty any more.
+	if err := staysInside(opts.SrcRoot, filepath.Join(s.dir, ".git")); err != nil {
+		s.note("checking the directory of "+refs.OrgRepoString(), "", err)
+		return &failure{artifacts.CloneInvalid, err}
 	}
 	for _, setting := range []struct {
 		key, value string
@@ -103,63 +147,33 @@ func (s *sequence) clone(ctx context.Context) error {
 			}
 		}
 	}
-	if err := s.base(ctx); err != nil {
-		return err
-	}
-	if err := s.pulls(ctx); err != nil {
-		return err
-	}
-	if !refs.SkipSubmodules {
-		if err := s.run(ctx, "submodule", "update", "--init", "--recursive"); err != nil {
-			return err
-		}
-	}
-	sha, err := s.git.Output(ctx, s.dir, "rev-parse", "HEAD")
-	if err != nil {
-		s.cloner.logger.Warn("The final commit cannot be told.", "repo", refs.OrgRepoString(), "error", err.Error())
-	}
-	s.record.FinalSHA = sha
 	return nil
 }
 
-// noFlags refuses what git would take for a flag, with which a ref could run commands.
-func noFlags(refs v1.Refs) error {
-	values := append([]string{refs.BaseRef, refs.BaseSHA, refs.CloneURI, refs.RepoLink}, refs.SparseCheckoutFiles...)
-	for _, pull := range refs.Pulls {
-		values = append(values, pull.SHA, pull.Ref)
-	}
-	for _, value := range values {
-		if strings.HasPrefix(value, "-") {
-			return fmt.Errorf("%q begins with a dash", value)
+// sparse tells whether the work tree is restricted, and to what.
+func (s *sequence) sparse() (mode string, what []string, ok bool) {
+	if dirs := s.refs.SparseCheckout; len(dirs) > 0 {
+		for _, dir := range dirs {
+			what = append(what, strings.Trim(dir, "/"))
 		}
+		return "--cone", what, true
 	}
-	return nil
-}
-
-func (s *sequence) makeDir() error {
-	begin := s.cloner.now()
-	dir, err := cloneDir(s.cloner.opts.SrcRoot, s.refs)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	s.dir = dir
-	s.add("/", nil, "mkdir", []string{"-p", dir}, "", err, s.cloner.now().Sub(begin))
-	return err
+	// Patterns may name files; newer git would take them for directories.
+	return "--no-cone", s.refs.SparseCheckoutFiles, len(s.refs.SparseCheckoutFiles) > 0
 }
 
 // base checks the base out, on a branch of its name.
 func (s *sequence) base(ctx context.Context) error {
 	refs := s.refs
-	sparse := len(refs.SparseCheckoutFiles) > 0
 	fetch := []string{"fetch"}
 	if refs.CloneDepth > 0 {
 		fetch = append(fetch, "--depth", strconv.Itoa(refs.CloneDepth))
 	}
 	fetch = append(fetch, s.filter()...)
 
+	mode, patterns, sparse := s.sparse()
 	if sparse {
-		// The patterns may name files; newer git would take them for directories.
-		if err := s.run(ctx, "sparse-checkout", "init", "--no-cone"); err != nil {
+		if err := s.run(ctx, "sparse-checkout", "init", mode); err != nil {
 			return err
 		}
 	} else if !refs.SkipFetchHead {
@@ -178,7 +192,7 @@ func (s *sequence) base(ctx context.Context) error {
 		return err
 	}
 	if sparse {
-		if err := s.run(ctx, append([]string{"sparse-checkout", "set"}, refs.SparseCheckoutFiles...)...); err != nil {
+		if err := s.run(ctx, append([]string{"sparse-checkout", "set"}, patterns...)...); err != nil {
 			return err
 		}
 	}
@@ -196,48 +210,13 @@ func (s *sequence) base(ctx context.Context) error {
 
 // filter leaves out the blobs, which git gets when it needs them.
 func (s *sequence) filter() []string {
-	if (s.refs.BloblessFetch != nil && *s.refs.BloblessFetch) || len(s.refs.SparseCheckoutFiles) > 0 {
+	if _, _, sparse := s.sparse(); sparse || (s.refs.BloblessFetch != nil && *s.refs.BloblessFetch) {
 		return []string{"--filter=blob:none"}
 	}
 	return nil
 }
 
-// pulls merges the pulls into the base. The dates count up from that of the base,
-// so that the merge commits of two runs are the same.
-func (s *sequence) pulls(ctx context.Context) error {
-	if len(s.refs.Pulls) == 0 {
-		return nil
-	}
-	headTime := s.cloner.now().Unix()
-	if text, err := s.git.Output(ctx, s.dir, "show", "-s", "--format=format:%ct", "HEAD"); err == nil {
-		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-			headTime = seconds
-		}
-	}
-	for i, pull := range s.refs.Pulls {
-		what, commit := pull.Ref, "FETCH_HEAD"
-		if what == "" {
-			what = pull.SHA
-		}
-		if what == "" {
-			what = fmt.Sprintf("pull/%d/head", pull.Number)
-		}
-		if pull.SHA != "" {
-			commit = pull.SHA
-		}
-		fetch := append([]string{"fetch"}, s.filter()...)
-		if err := s.fetch(ctx, append(fetch, s.address, what)); err != nil {
-			return err
-		}
-		date := fmt.Sprintf("%d +0000", headTime+int64(i)+1)
-		env := []string{"GIT_AUTHOR_DATE=" + date, "GIT_COMMITTER_DATE=" + date}
-		if err := s.runEnv(ctx, env, "merge", "--no-ff", commit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// run runs git once.
 func (s *sequence) run(ctx context.Context, args ...string) error {
 	return s.runEnv(ctx, nil, args...)
 }
@@ -245,29 +224,36 @@ func (s *sequence) run(ctx context.Context, args ...string) error {
 func (s *sequence) runEnv(ctx context.Context, env []string, args ...string) error {
 	command, err := s.attempt(ctx, env, args)
 	s.record.Commands = append(s.record.Commands, command)
-	return err
+	if err != nil {
+		return fmt.Errorf("git %s: %s", args[0], explain(command))
+	}
+	return nil
 }
 
-// fetch is run with retries; only the last attempt is recorded.
+// fetch runs a command that talks to a host, again if that may help; only the
+// last attempt is recorded.
 func (s *sequence) fetch(ctx context.Context, args []string) error {
 	waits := retryWaits()
 	for attempt := 1; ; attempt++ {
 		command, err := s.attempt(ctx, nil, args)
-		permanent := err != nil && attempt >= hopelessAfter && containsAny(command.Output, permanentErrors())
-		if err == nil || permanent || attempt > len(waits) || s.cloner.wait(ctx, waits[attempt-1]) != nil {
+		reason, tries := classify(command.Output)
+		if err == nil || attempt >= tries || attempt > len(waits) || s.cloner.wait(ctx, waits[attempt-1]) != nil {
 			s.record.Commands = append(s.record.Commands, command)
-			return err
+			if err == nil {
+				return nil
+			}
+			return &failure{reason, fmt.Errorf("git %s: %s", args[0], explain(command))}
 		}
+		s.cloner.logger.Warn("Git will be tried again.", "repo", s.refs.OrgRepoString(), "command", args[0], "attempt", attempt, "error", s.cloner.mask(explain(command)))
 	}
 }
 
-func containsAny(text string, parts []string) bool {
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			return true
-		}
+// explain says in a line why a command failed.
+func explain(command artifacts.CloneCommand) string {
+	if words := lastWords(command.Output); words != "" {
+		return words
 	}
-	return false
+	return command.Error
 }
 
 func (s *sequence) attempt(ctx context.Context, env, args []string) (artifacts.CloneCommand, error) {
@@ -275,6 +261,15 @@ func (s *sequence) attempt(ctx context.Context, env, args []string) (artifacts.C
 	out := &boundedBuffer{}
 	err := s.git.WithEnv(env...).Combined(ctx, s.dir, out, args...)
 	return s.command(s.dir, append(append([]string{}, s.cloner.env...), env...), "git", args, out.String(), err, s.cloner.now().Sub(begin)), err
+}
+
+// note records a step that is no command.
+func (s *sequence) note(step, output string, err error) {
+	command := artifacts.CloneCommand{Command: step, Output: output}
+	if err != nil {
+		command.Error = err.Error()
+	}
+	s.record.Commands = append(s.record.Commands, command)
 }
 
 func (s *sequence) add(dir string, env []string, program string, args []string, output string, err error, took time.Duration) {
@@ -294,24 +289,4 @@ func (s *sequence) command(dir string, env []string, program string, args []stri
 		command.Error = err.Error()
 	}
 	return command
-}
-
-// boundedBuffer keeps the beginning of an output.
-type boundedBuffer struct {
-	bytes.Buffer
-	cut int
-}
-
-func (b *boundedBuffer) Write(p []byte) (int, error) {
-	keep := min(len(p), maxRecordedOutput-b.Len())
-	b.Buffer.Write(p[:keep])
-	b.cut += len(p) - keep
-	return len(p), nil
-}
-
-func (b *boundedBuffer) String() string {
-	if b.cut == 0 {
-		return b.Buffer.String()
-	}
-	return fmt.Sprintf("%s\n(%d bytes more)\n", b.Buffer.String(), b.cut)
 }

@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"prow/api/artifacts"
-	v1 "prow/api/prowjobs/v1"
 	"prow/internal/git"
 	"prow/internal/pod/censor"
 	"prow/internal/pod/options"
@@ -23,38 +23,51 @@ import (
 
 // Cloner clones the refs of a job.
 type Cloner struct {
-	opts   *options.Clone
-	logger *slog.Logger
-	runner *git.Runner
-	now    func() time.Time
-	// wait is replaced in tests.
-	wait func(context.Context, time.Duration) error
+	opts    *options.Clone
+	environ []string
+	logger  *slog.Logger
+	runner  *git.Runner
+	now     func() time.Time
+	// wait, and where ssh finds the keys of hosts, are replaced in tests.
+	wait       func(context.Context, time.Duration) error
+	knownHosts knownHosts
 
 	// Set by the preparation.
 	env   []string // further variables of every git command, as recorded
-	token func(ctx context.Context, refs v1.Refs) (credentials, error)
+	token tokens
+	stop  []func() // ends what the preparation started
 
 	mu      sync.Mutex
 	secrets [][]byte
 	masker  *censor.Masker
 }
 
-// credentials are what a repository is fetched with.
-type credentials struct{ user, password string }
-
 // New returns a cloner. The environment is that of clonerefs.
 func New(opts *options.Clone, environ []string, logger *slog.Logger) *Cloner {
 	return &Cloner{
-		opts:   opts,
-		logger: logger,
+		opts:    opts,
+		environ: environ,
+		logger:  logger,
 		runner: git.NewRunner(environ,
 			git.Setting{Key: "http.lowSpeedLimit", Value: "1"}, // end a transfer that hangs
 			git.Setting{Key: "http.lowSpeedTime", Value: "300"},
 			git.Setting{Key: "safe.directory", Value: "*"}, // volumes may belong to another user
+			// Only these ways of transport exist, for submodules, too. Local repositories
+			// may be cloned where the job says so, but not where a submodule says so.
+			git.Setting{Key: "protocol.allow", Value: "never"},
+			git.Setting{Key: "protocol.https.allow", Value: "always"},
+			git.Setting{Key: "protocol.http.allow", Value: "always"},
+			git.Setting{Key: "protocol.ssh.allow", Value: "always"},
+			git.Setting{Key: "protocol.git.allow", Value: "always"},
+			git.Setting{Key: "protocol.file.allow", Value: "user"},
+			// The repository lives as long as its pod: tidying it up is lost time.
+			git.Setting{Key: "gc.auto", Value: "0"},
+			git.Setting{Key: "maintenance.auto", Value: "false"},
 		),
-		now:    time.Now,
-		wait:   wait,
-		masker: censor.NewMasker(nil),
+		now:        time.Now,
+		wait:       wait,
+		knownHosts: knownHosts{file: "/tmp/known_hosts", pinned: "/github_known_hosts"},
+		masker:     censor.NewMasker(nil),
 	}
 }
 
@@ -76,25 +89,34 @@ func (c *Cloner) Run(ctx context.Context) error {
 	return nil
 }
 
-// clone returns the record of the preparation and then one for each ref.
+// clone returns the record of the preparation and then one for each ref, in the
+// order of the refs.
 func (c *Cloner) clone(ctx context.Context) []artifacts.CloneRecord {
+	defer func() {
+		for _, stop := range c.stop {
+			stop()
+		}
+	}()
 	preparation := c.prepare(ctx)
 	if preparation.Failed {
 		return []artifacts.CloneRecord{c.masked(preparation)}
 	}
 	records := make([]artifacts.CloneRecord, len(c.opts.Refs))
-	next := make(chan int)
+	groups := c.byDirectory()
+	next := make(chan []int)
 	var wg sync.WaitGroup
-	for range cmp.Or(c.opts.MaxParallelWorkers, len(records)) {
+	for range min(cmp.Or(c.opts.MaxParallelWorkers, len(groups)), len(groups)) {
 		wg.Go(func() {
-			for i := range next {
-				records[i] = c.cloneRefs(ctx, c.opts.Refs[i])
-				c.logger.Info("Cloned.", "repo", c.opts.Refs[i].OrgRepoString(), "failed", records[i].Failed, "sha", records[i].FinalSHA, "duration", records[i].Duration.String())
+			for group := range next {
+				for _, i := range group {
+					records[i] = c.cloneRefs(ctx, c.opts.Refs[i])
+					c.logger.Info("Cloned.", "repo", c.opts.Refs[i].OrgRepoString(), "failed", records[i].Failed, "sha", records[i].FinalSHA, "duration", records[i].Duration.String())
+				}
 			}
 		})
 	}
-	for i := range records {
-		next <- i
+	for _, group := range groups {
+		next <- group
 	}
 	close(next)
 	wg.Wait()
@@ -103,6 +125,24 @@ func (c *Cloner) clone(ctx context.Context) []artifacts.CloneRecord {
 		records[i] = c.masked(records[i])
 	}
 	return records
+}
+
+// byDirectory groups the indexes of the refs by where they go: those that share a
+// directory would be in each other's way at the same time.
+func (c *Cloner) byDirectory() [][]int {
+	var groups [][]int
+	at := map[string]int{}
+	for i, refs := range c.opts.Refs {
+		dir := filepath.Clean(refs.ClonePath(c.opts.SrcRoot))
+		group, ok := at[dir]
+		if !ok {
+			group = len(groups)
+			at[dir] = group
+			groups = append(groups, nil)
+		}
+		groups[group] = append(groups[group], i)
+	}
+	return groups
 }
 
 // addSecret keeps a secret out of the records. Tokens that are vended while
@@ -126,6 +166,8 @@ func (c *Cloner) masked(record artifacts.CloneRecord) artifacts.CloneRecord {
 		command := &record.Commands[i]
 		command.Command, command.Output, command.Error = c.mask(command.Command), c.mask(command.Output), c.mask(command.Error)
 	}
+	record.Message = c.mask(record.Message)
+	record.Refs.CloneURI, record.Refs.RepoLink = c.mask(record.Refs.CloneURI), c.mask(record.Refs.RepoLink)
 	return record
 }
 
@@ -141,7 +183,7 @@ func (c *Cloner) prepare(ctx context.Context) artifacts.CloneRecord {
 		record.Commands = append(record.Commands, commands...)
 		if err != nil {
 			c.logger.Error("Preparing to clone failed.", "error", c.mask(err.Error()))
-			record.Failed = true
+			record.Failed, record.Reason, record.Message = true, artifacts.CloneError, err.Error()
 			return record
 		}
 	}
@@ -158,8 +200,12 @@ func (c *Cloner) readToken(context.Context) ([]artifacts.CloneCommand, error) {
 		return []artifacts.CloneCommand{{Command: "reading the OAuth token", Error: err.Error()}}, err
 	}
 	c.addSecret(content)
+	if len(bytes.TrimSpace(content)) == 0 {
+		err := fmt.Errorf("%s is empty", c.opts.OauthTokenFile)
+		return []artifacts.CloneCommand{{Command: "reading the OAuth token", Error: err.Error()}}, err
+	}
 	token := credentials{user: string(bytes.TrimSpace(content)), password: "x-oauth-basic"}
-	c.token = func(context.Context, v1.Refs) (credentials, error) { return token, nil }
+	c.token = func(context.Context, string) (credentials, error) { return token, nil }
 	return nil, nil
 }
 

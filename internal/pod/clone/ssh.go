@@ -1,17 +1,19 @@
 package clone
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"prow/api/artifacts"
-	"prow/internal/git"
 )
 
 // sshTimeout bounds the programs that only prepare.
@@ -28,9 +30,7 @@ func (c *Cloner) addSSHKeys(ctx context.Context) ([]artifacts.CloneCommand, erro
 		defer cancel()
 		begin := c.now()
 		cmd := exec.CommandContext(ctx, name, args...)
-		if env != nil {
-			cmd.Env = append(os.Environ(), env...)
-		}
+		cmd.Env = append(slices.Clone(c.environ), env...)
 		out, err := cmd.CombinedOutput()
 		command := artifacts.CloneCommand{Command: strings.TrimSpace(name + " " + strings.Join(args, " ")), Output: string(out), Duration: c.now().Sub(begin)}
 		if err != nil {
@@ -51,6 +51,13 @@ func (c *Cloner) addSSHKeys(ctx context.Context) ([]artifacts.CloneCommand, erro
 		return commands, err
 	}
 	agent := []string{strings.TrimSpace(fields[0]), strings.TrimSpace(fields[2])}
+	c.stop = append(c.stop, func() {
+		kill := exec.CommandContext(context.WithoutCancel(ctx), "ssh-agent", "-k")
+		kill.Env = append(slices.Clone(c.environ), agent...)
+		if err := kill.Run(); err != nil {
+			c.logger.Warn("The ssh-agent cannot be ended.", "error", err.Error())
+		}
+	})
 	for _, root := range c.opts.KeyFiles {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
@@ -76,48 +83,67 @@ func (c *Cloner) addSSHKeys(ctx context.Context) ([]artifacts.CloneCommand, erro
 	return commands, nil
 }
 
+// knownHosts are the files by which ssh knows hosts.
+type knownHosts struct {
+	// file is made here.
+	file string
+	// pinned is of the image, and may be absent. Naming another file to ssh puts it
+	// out of force, so its lines are repeated there.
+	pinned string
+}
+
+// add appends lines to the file.
+func (k knownHosts) add(fingerprints []string) error {
+	pinned, err := os.ReadFile(k.pinned)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(k.file), 0o755); err != nil {
+		return err
+	}
+	before, err := os.ReadFile(k.file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(k.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	var lines strings.Builder
+	if len(before) > 0 && !bytes.HasSuffix(before, []byte("\n")) {
+		lines.WriteString("\n")
+	}
+	for _, line := range append([]string{string(pinned)}, fingerprints...) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			lines.WriteString(line + "\n")
+		}
+	}
+	_, err = f.WriteString(lines.String())
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
 // addFingerprints makes ssh know the hosts.
 func (c *Cloner) addFingerprints(context.Context) ([]artifacts.CloneCommand, error) {
 	if len(c.opts.HostFingerprints) == 0 {
 		return nil, nil
 	}
-	const file = "/tmp/known_hosts"
-	command := artifacts.CloneCommand{Command: "golang: append the host fingerprints to " + file}
-	fail := func(err error) ([]artifacts.CloneCommand, error) {
+	command := artifacts.CloneCommand{Command: "golang: append the host fingerprints to " + c.knownHosts.file}
+	ssh, err := exec.LookPath("ssh")
+	if err == nil {
+		err = c.knownHosts.add(c.opts.HostFingerprints)
+	}
+	if err != nil {
 		command.Error = err.Error()
 		return []artifacts.CloneCommand{command}, fmt.Errorf("adding the host fingerprints: %w", err)
 	}
-	if err := os.MkdirAll("/tmp", 0o755); err != nil {
-		return fail(err)
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fail(err)
-	}
-	_, err = f.WriteString(strings.Join(c.opts.HostFingerprints, "\n") + "\n")
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fail(err)
-	}
-	ssh, err := exec.LookPath("ssh")
-	if err != nil {
-		return fail(err)
-	}
-	c.addEnv("GIT_SSH_COMMAND=" + ssh + " -o UserKnownHostsFile=" + file)
+	c.addEnv("GIT_SSH_COMMAND=" + ssh + " -o UserKnownHostsFile=" + c.knownHosts.file)
 	return []artifacts.CloneCommand{command}, nil
 }
 
 func (c *Cloner) addEnv(env ...string) {
 	c.env = append(c.env, env...)
 	c.runner = c.runner.WithEnv(env...)
-}
-
-// gitFor is the runner for one repository.
-func (c *Cloner) gitFor(address string, login credentials) *git.Runner {
-	if login == (credentials{}) {
-		return c.runner
-	}
-	return c.runner.With(git.BasicAuth(address, login.user, login.password)...)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"prow/api/artifacts"
+	v1 "prow/api/prowjobs/v1"
 )
 
 // Started makes the started.json of a run that began at a time. The records of
@@ -30,10 +31,17 @@ func (s *JobSpec) Started(records []artifacts.CloneRecord, at time.Time) artifac
 	}
 	started.RepoCommit = s.Revision()
 	for _, record := range records {
-		if record.FinalSHA != "" && reflect.DeepEqual(record.Refs, *main) {
+		if record.FinalSHA != "" && sameRefs(record.Refs, *main) {
 			started.RepoCommit = record.FinalSHA
 		}
 	}
 	started.RepoVersion = started.RepoCommit
 	return started
+}
+
+// sameRefs leaves addresses aside: credentials in them are not in the record.
+func sameRefs(a, b v1.Refs) bool {
+	a.CloneURI, b.CloneURI = "", ""
+	a.RepoLink, b.RepoLink = "", ""
+	return reflect.DeepEqual(a, b)
 }

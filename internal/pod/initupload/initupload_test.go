@@ -1,6 +1,10 @@
 package initupload
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +13,45 @@ import (
 	"prow/api/artifacts"
 	v1 "prow/api/prowjobs/v1"
 )
+
+func TestTheReasonOfAFailureIsTold(t *testing.T) {
+	conflict := artifacts.CloneRecord{Refs: v1.Refs{Org: "o", Repo: "r", BaseRef: "main"}, Failed: true, Reason: artifacts.CloneConflict, Message: "pull request 3 does not merge into main: conflicts in a.txt"}
+	if text := Text(conflict); !strings.Contains(text, "# FAILED!\n# Cloning o/r at main\n# Reason: merge conflict: pull request 3 does not merge into main: conflicts in a.txt\n") {
+		t.Errorf("text:\n%s", text)
+	}
+	for sentence, c := range map[string]struct {
+		record artifacts.CloneRecord
+		want   string
+	}{
+		"a conflict":                  {conflict, "o/r: merge conflict: pull request 3 does not merge into main: conflicts in a.txt"},
+		"a host that is away":         {artifacts.CloneRecord{Refs: conflict.Refs, Failed: true, Reason: artifacts.CloneUnavailable, Message: "git fetch: 502"}, "o/r: infrastructure: git fetch: 502"},
+		"the setup":                   {artifacts.CloneRecord{Failed: true, Message: "no key"}, "environment setup: no key"},
+		"a record of another program": {artifacts.CloneRecord{Refs: conflict.Refs, Failed: true}, "o/r: see the clone log"},
+	} {
+		if got := failure(c.record); got != c.want {
+			t.Errorf("%s: %q, want %q", sentence, got, c.want)
+		}
+	}
+}
+
+func TestTell(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "termination-log")
+	if err := Tell(file, errors.New("x")); err != nil {
+		t.Errorf("without the file of the kubelet: %v", err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the file was made")
+	}
+	if err := os.WriteFile(file, []byte("something longer than that"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Tell(file, errors.New("first\nsecond")); err != nil {
+		t.Error(err)
+	}
+	if got, _ := os.ReadFile(file); string(got) != "first" {
+		t.Errorf("told %q", got)
+	}
+}
 
 func TestText(t *testing.T) {
 	record := artifacts.CloneRecord{
