@@ -398,12 +398,13 @@ func (r *Reconciler) podKey(job *prowv1.ProwJob) types.NamespacedName {
 // lost, or for another run's, the API server is asked: caches lag.
 func (r *Reconciler) pod(ctx context.Context, cluster fleet.Cluster, job *prowv1.ProwJob) (*corev1.Pod, error) {
 	key := r.podKey(job)
-	for _, reader := range []client.Reader{cluster.Cached, cluster.API} {
+	for i, reader := range []client.Reader{cluster.Cached, cluster.API} {
+		cached := i == 0
 		pod := &corev1.Pod{}
 		err := reader.Get(ctx, key, pod)
 		switch {
 		case err == nil:
-			if job.Status.State == prowv1.TriggeredState || podBuildID(pod) == job.Status.BuildID && !counted(job) || reader == client.Reader(cluster.API) {
+			if !cached || job.Status.State == prowv1.TriggeredState || podBuildID(pod) == job.Status.BuildID && !counted(job) {
 				return pod, nil
 			}
 		case !apierrors.IsNotFound(err):
