@@ -54,10 +54,8 @@ func newProxy(t testing.TB, to *rest.Config) *proxy {
 		}
 		forward.ServeHTTP(w, r)
 	}))
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	// Close would wait for the watches.
+	t.Cleanup(func() { _ = server.Config.Close() })
 	p.config = &rest.Config{Host: server.URL, QPS: -1}
 	return p
 }
