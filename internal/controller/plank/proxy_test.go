@@ -16,7 +16,9 @@ import (
 // proxy stands between plank and the API server. It counts writes and lets
 // requests fail as the test says.
 type proxy struct {
-	config *rest.Config
+	config    *rest.Config
+	target    *url.URL
+	transport http.RoundTripper
 
 	mu     sync.Mutex
 	writes map[string]int
@@ -35,7 +37,7 @@ func newProxy(t testing.TB, to *rest.Config) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{writes: map[string]int{}}
+	p := &proxy{writes: map[string]int{}, target: target, transport: transport}
 	forward := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport, FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) },
@@ -101,4 +103,15 @@ func answer(w http.ResponseWriter, code int, reason string) bool {
 // podCreation tells whether a request creates a pod.
 func podCreation(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/pods")
+}
+
+// forwardTo does a request without telling the one who made it.
+func forwardTo(p *proxy, r *http.Request) error {
+	out := r.Clone(r.Context())
+	out.URL.Scheme, out.URL.Host, out.Host, out.RequestURI = p.target.Scheme, p.target.Host, "", ""
+	resp, err := p.transport.RoundTrip(out)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
