@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -358,14 +357,4 @@ func (l *ledger) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.entries)
-}
-
-// oldestWaiting is when the oldest job was made that waits to be started.
-func (l *ledger) oldestWaiting() (time.Time, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.all.waiting) == 0 {
-		return time.Time{}, false
-	}
-	return l.all.waiting[0].job.CreationTimestamp.Time, true
 }
