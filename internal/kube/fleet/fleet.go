@@ -87,6 +87,7 @@ type Fleet struct {
 	members  map[string]*member
 	departed map[string]time.Time
 	service  *rest.Config
+	stamp    string
 	running  sync.WaitGroup
 }
 
@@ -101,6 +102,8 @@ func New(opts Options) (*Fleet, error) {
 		}
 	}
 	f := &Fleet{opts: opts, members: map[string]*member{}, departed: map[string]time.Time{}}
+	// Before the files are read, so that a change while they are is not missed.
+	f.stamp = opts.Stamp()
 	clusters, err := opts.Load()
 	if err != nil {
 		return nil, err
@@ -125,7 +128,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer f.running.Wait()
 	ticker := time.NewTicker(f.opts.PollInterval)
 	defer ticker.Stop()
-	stamp := f.opts.Stamp()
+	stamp := f.stamp
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,7 +142,6 @@ func (f *Fleet) Run(ctx context.Context) error {
 		}
 		clusters, err := f.opts.Load()
 		if err != nil {
-			// The stamp stays, so that a file that heals to the same stamp is read as well.
 			f.opts.Log.ErrorContext(ctx, "the kubeconfig files cannot be read; the clusters stay as they are", "error", err)
 			f.opts.Failures.WithLabelValues("").Inc()
 			stamp = now
