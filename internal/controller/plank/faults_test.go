@@ -90,7 +90,7 @@ func TestAPlankThatDiesAfterAnyWriteLeavesAJobThatTheNextOneEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				stop := w.start()
-				defer w.runPods(pods)()
+				stopPods := w.runPods(pods)
 				select {
 				case <-dead:
 				case <-time.After(5 * time.Second):
@@ -100,6 +100,7 @@ func TestAPlankThatDiesAfterAnyWriteLeavesAJobThatTheNextOneEnds(t *testing.T) {
 				p.failing(nil)
 				w.start()
 				done := w.until(j, "success", completeIn(prowv1.SuccessState))
+				stopPods()
 				if len(pods[j.Name]) != 1 || done.Status.PodRevivalCount != 0 || done.Status.BuildID != w.pod(j).Labels[prowv1.BuildIDLabel] {
 					t.Errorf("%d pods, status %+v", len(pods[j.Name]), done.Status)
 				}
