@@ -172,7 +172,8 @@ func (s *server) fillKnown(ctx context.Context, view *runView, pj *v1.ProwJob) {
 	if pj.Status.PodName != "" && pj.Spec.Agent == v1.KubernetesAgent {
 		view.Pod, view.Why = s.viewPod(ctx, pj)
 	}
-	if pj.Status.PodName == "" && !pj.Complete() {
+	// A job with a reason tells in its description what it waits for.
+	if pj.Status.PodName == "" && !pj.Complete() && pj.Status.Reason == "" {
 		view.Why = append(view.Why, "There is no pod for it yet: it waits until a cluster is chosen, a limit on concurrent runs leaves room, or the controller gets to it.")
 	}
 }

@@ -212,6 +212,34 @@ func (f *Flags) files() ([]string, error) {
 	return files, nil
 }
 
+// Stamp changes when the content of any kubeconfig file may have changed, and
+// when files come and go. A change of permissions alone does not count.
+func (f *Flags) Stamp() string {
+	files, err := f.files()
+	if err != nil {
+		return err.Error()
+	}
+	if len(files) == 0 {
+		files = clientcmd.NewDefaultClientConfigLoadingRules().GetLoadingPrecedence()
+	}
+	var out strings.Builder
+	for _, file := range files {
+		// Mounted Secrets are switched by a link to another directory.
+		target, err := filepath.EvalSymlinks(file)
+		if err != nil {
+			fmt.Fprintf(&out, "%s is missing\n", file)
+			continue
+		}
+		info, err := os.Stat(target)
+		if err != nil {
+			fmt.Fprintf(&out, "%s is missing\n", file)
+			continue
+		}
+		fmt.Fprintf(&out, "%s %s %d %d\n", file, target, info.Size(), info.ModTime().UnixNano())
+	}
+	return out.String()
+}
+
 // tuned names the client and lifts its own request limit: the API server's
 // priority and fairness protects itself better than 5 requests a second would.
 func tuned(config *rest.Config, agent string) *rest.Config {

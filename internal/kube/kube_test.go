@@ -103,3 +103,22 @@ func TestBadClustersNameTheirFile(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStampFollowsContentAndNotPermissions(t *testing.T) {
+	dir := t.TempDir()
+	path := kubeconfig(t, dir, "a", "x", "x")
+	f := Flags{KubeconfigDir: dir}
+	before := f.Stamp()
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if f.Stamp() != before {
+		t.Error("a change of permissions counts")
+	}
+	kubeconfig(t, dir, "a", "x", "x", "y")
+	changed := f.Stamp()
+	kubeconfig(t, dir, "b", "z", "z")
+	if changed == before || f.Stamp() == changed {
+		t.Error("a change of content or a new file does not count")
+	}
+}

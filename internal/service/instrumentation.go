@@ -67,7 +67,7 @@ func (i *Instrumentation) start(ctx context.Context, group *errgroup.Group, rt *
 	return nil
 }
 
-// HealthHandler serves /healthz, and /healthz/ready, which fails until ready is closed.
+// HealthHandler serves /healthz, and /healthz/ready, which is not found until ready is closed.
 func HealthHandler(ready <-chan struct{}) http.Handler {
 	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("OK")) }
 	mux := http.NewServeMux()
@@ -77,7 +77,7 @@ func HealthHandler(ready <-chan struct{}) http.Handler {
 		case <-ready:
 			ok(w, r)
 		default:
-			http.Error(w, "starting", http.StatusServiceUnavailable)
+			http.Error(w, "starting", http.StatusNotFound)
 		}
 	})
 	return mux

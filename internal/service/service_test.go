@@ -129,7 +129,7 @@ func TestReadinessIsDeclared(t *testing.T) {
 		HealthHandler(rt.Ready()).ServeHTTP(w, r)
 		return w.code
 	}
-	if code() != 503 {
+	if code() != http.StatusNotFound {
 		t.Error("ready before it said so")
 	}
 	rt.SetReady()

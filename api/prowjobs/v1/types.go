@@ -267,6 +267,8 @@ type ProwJobStatus struct {
 	State ProwJobState `json:"state,omitempty"`
 	// Description is a short text for people, shown on the code host.
 	Description string `json:"description,omitempty"`
+	// Reason says in one word why the job waits or how it ended. Empty: nothing is in its way.
+	Reason Reason `json:"reason,omitempty"`
 	// URL shows the run.
 	URL string `json:"url,omitempty"`
 	// PodRevivalCount is how often the pod was made again after an unexpected stop.

@@ -17,19 +17,28 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/config/live"
 	"prow/internal/controller/plank"
+	"prow/internal/controller/scheduler"
+	"prow/internal/forge/github"
 	"prow/internal/kube"
+	"prow/internal/kube/fleet"
 	"prow/internal/pod"
 	"prow/internal/pod/buildid"
 	"prow/internal/service"
+	"prow/internal/storage"
+	"prow/internal/storage/filestore"
 )
 
 // Name of the component.
@@ -41,36 +50,58 @@ const (
 	totTimeout = 30 * time.Second
 )
 
+// The controllers that can be enabled.
+const (
+	plankController     = "plank"
+	schedulerController = "scheduler"
+)
+
 // Options of the component.
 type Options struct {
 	Config      config.Options
 	Kubernetes  kube.Flags
 	TotURL      string
 	Controllers []string
-	DryRun      bool
+	// LabelSelector limits the pods whose events are honoured.
+	LabelSelector string
+	DryRun        bool
 	// NoLeaderElection is for a host that runs one instance and knows it.
 	NoLeaderElection bool
+	// Storage opens the bucket of the cluster status file. Default: directories of this machine.
+	Storage *storage.Opener
+
+	// Existing deployments set these; nothing here needs them.
+	github            github.Flags
+	credentials       [2]string
+	kubeconfigPolling time.Duration
 }
 
 // Bind registers the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
 	o.Kubernetes.Bind(fs)
+	o.github.Bind(fs)
+	fs.StringVar(&o.credentials[0], "gcs-credentials-file", "", "Credentials for GCS.")
+	fs.StringVar(&o.credentials[1], "s3-credentials-file", "", "Credentials for S3.")
 	fs.StringVar(&o.TotURL, "tot-url", "", "URL of tot, which counts build IDs. Empty: they are made from the time.")
-	fs.StringArrayVar(&o.Controllers, "enable-controller", []string{"plank"}, "Controller to run, repeatable: plank.")
+	fs.StringVar(&o.LabelSelector, "label-selector", "", "Selector of pods, beside created-by-prow=true, whose changes are followed. Empty: all.")
+	fs.StringArrayVar(&o.Controllers, "enable-controller", []string{plankController}, "Controller to run, repeatable: plank, scheduler.")
 	fs.BoolVar(&o.DryRun, "dry-run", true, "Change nothing; decisions are logged.")
 }
 
 // Validate checks the options.
 func (o *Options) Validate() error {
-	errs := []error{o.Config.Validate(), o.Kubernetes.Validate()}
+	errs := []error{o.Config.Validate(), o.Kubernetes.Validate(), o.github.Validate()}
 	if len(o.Controllers) == 0 {
 		errs = append(errs, errors.New("--enable-controller: none is enabled"))
 	}
 	for _, c := range o.Controllers {
-		if c != "plank" {
+		if c != plankController && c != schedulerController {
 			errs = append(errs, fmt.Errorf("--enable-controller=%s: there is no such controller", c))
 		}
+	}
+	if _, err := labels.Parse(o.LabelSelector); err != nil {
+		errs = append(errs, fmt.Errorf("--label-selector: %w", err))
 	}
 	if o.TotURL != "" {
 		if _, err := buildid.NewTot(o.TotURL, nil); err != nil {
@@ -86,13 +117,13 @@ func Command() *cobra.Command {
 		"Makes a pod for each ProwJob of the Kubernetes agent, follows it, and records how the job ended.", &Options{}, Run)
 }
 
-// Run runs the controllers until ctx ends.
+// Run runs the controllers until ctx ends. It ends as well, without an error,
+// when the kubeconfig files reach the service cluster in another way than
+// before: a new start uses the new one.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
-	if err != nil {
-		return err
-	}
-	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
 	if err != nil {
 		return err
 	}
@@ -100,21 +131,25 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := ctrl.NewManager(clusters.Service(), ctrl.Options{
-		Scheme:                  scheme,
-		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{cfg.Get().ProwJobNamespace: {}}},
-		Metrics:                 metricsserver.Options{BindAddress: "0"},
-		LeaderElection:          !o.NoLeaderElection,
-		LeaderElectionID:        leaseName,
-		LeaderElectionNamespace: cfg.Get().ProwJobNamespace,
-		// The process ends when this manager does, so the lease may go at once.
-		LeaderElectionReleaseOnCancel: true,
-		Client:                        client.Options{DryRun: &o.DryRun},
+	var controller *plank.Controller
+	clusters, err := fleet.New(fleet.Options{
+		Load:         func() (kube.Clusters, error) { return o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters) },
+		Stamp:        func() string { return o.Kubernetes.Stamp() + strings.Join(cfg.Get().DisabledClusters, " ") },
+		PollInterval: o.kubeconfigPolling,
+		Scheme:       scheme, PodNamespace: cfg.Get().PodNamespace, Verbs: plank.Verbs(), DryRun: o.DryRun,
+		Select: plank.PodSelector(), Transform: plank.SlimPod(o.LabelSelector != ""),
+		OnPod:    func(alias string, pod *corev1.Pod) { controller.OnPod(alias, pod) },
+		OnChange: func(alias string) { controller.OnCluster(alias) },
+		OnServiceChange: func() {
+			rt.Log.Info("the access to the service cluster changed; this process ends, to be started again")
+			stop()
+		},
+		Failures: service.Register(rt.Metrics, fleet.NewFailures()), Log: rt.Log,
 	})
 	if err != nil {
-		return fmt.Errorf("make the controller manager: %w", err)
+		return err
 	}
-	build, err := plank.NewBuildClusters(mgr, clusters, cfg.Get().PodNamespace, o.DryRun)
+	mgr, err := o.manager(clusters.Service(), scheme, cfg.Get().ProwJobNamespace)
 	if err != nil {
 		return err
 	}
@@ -122,23 +157,49 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
-	pods := map[string]client.Client{}
-	for alias, c := range build {
-		pods[alias] = c.GetClient()
+	selector, err := labels.Parse(o.LabelSelector)
+	if err != nil {
+		return fmt.Errorf("--label-selector: %w", err)
 	}
-	if slices.Contains(o.Controllers, "plank") {
-		reconciler := &plank.Reconciler{
-			Jobs: mgr.GetClient(), Pods: pods, Config: cfg.Get, NewBuildID: newID, Version: service.Version(), DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
-			BuildPod: func(job *prowv1.ProwJob) (*corev1.Pod, error) { return pod.Build(job) },
-			JobURL:   func(job *prowv1.ProwJob) (string, error) { return jobURL(cfg.Get(), job) },
+	controller = plank.New(&plank.Reconciler{
+		Jobs: mgr.GetClient(), Live: mgr.GetAPIReader(), Clusters: clusters, Config: cfg.Get, NewBuildID: newID,
+		Version: service.Version(), DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
+		BuildPod: func(job *prowv1.ProwJob) (*corev1.Pod, error) { return pod.Build(job) },
+		JobURL:   func(job *prowv1.ProwJob) (string, error) { return jobURL(cfg.Get(), job) },
+	}, selector)
+	var runnables []manager.Runnable
+	if slices.Contains(o.Controllers, plankController) {
+		for _, c := range controller.Metrics() {
+			service.Register(rt.Metrics, c)
 		}
-		if err := reconciler.AddToManager(ctx, mgr, build); err != nil {
+		if err := controller.Watch(ctx, mgr.GetCache()); err != nil {
 			return err
+		}
+		status := &statusFile{
+			statuses: clusters.Statuses, path: func() string { return cfg.Get().Plank.BuildClusterStatusFile },
+			storage: o.storage(), log: rt.Log, dryRun: o.DryRun, interval: statusInterval,
+		}
+		runnables = append(runnables, everyReplica{clusters.Run}, controller, status)
+	}
+	if slices.Contains(o.Controllers, schedulerController) {
+		s := &scheduler.Scheduler{
+			Jobs: mgr.GetClient(), Config: func() config.Scheduler { return cfg.Get().Scheduler }, DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
+		}
+		if err := s.AddToManager(mgr); err != nil {
+			return err
+		}
+	}
+	for _, r := range runnables {
+		if err := mgr.Add(r); err != nil {
+			return fmt.Errorf("add to the controller manager: %w", err)
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cfg.Run(ctx) })
-	group.Go(func() error { return mgr.Start(ctx) })
+	group.Go(func() error {
+		defer stop()
+		return mgr.Start(ctx)
+	})
 	group.Go(func() error {
 		if mgr.GetCache().WaitForCacheSync(ctx) {
 			rt.SetReady()
@@ -147,6 +208,46 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	})
 	return group.Wait()
 }
+
+// manager hosts the controllers. Its cache holds slim ProwJobs, which are shared
+// by all readers and not to be changed.
+func (o *Options) manager(service *rest.Config, scheme *runtime.Scheme, namespace string) (ctrl.Manager, error) {
+	yes := true
+	mgr, err := ctrl.NewManager(service, ctrl.Options{
+		Scheme: scheme,
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{namespace: {}},
+			ByObject: map[client.Object]cache.ByObject{
+				&prowv1.ProwJob{}: {Transform: plank.SlimJob, UnsafeDisableDeepCopy: &yes},
+			},
+		},
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		// A lease is a write, too.
+		LeaderElection:          !o.NoLeaderElection && !o.DryRun,
+		LeaderElectionID:        leaseName,
+		LeaderElectionNamespace: namespace,
+		// The process ends when this manager does, so the lease may go at once.
+		LeaderElectionReleaseOnCancel: true,
+		Client:                        client.Options{DryRun: &o.DryRun},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the controller manager: %w", err)
+	}
+	return mgr, nil
+}
+
+func (o *Options) storage() *storage.Opener {
+	if o.Storage != nil {
+		return o.Storage
+	}
+	return storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider})
+}
+
+// everyReplica runs on every replica, not only on the leader.
+type everyReplica struct{ run func(context.Context) error }
+
+func (e everyReplica) Start(ctx context.Context) error { return e.run(ctx) }
+func (everyReplica) NeedLeaderElection() bool          { return false }
 
 func jobURL(cfg *config.Config, job *prowv1.ProwJob) (string, error) {
 	return pod.URLs{

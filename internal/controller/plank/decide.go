@@ -2,7 +2,6 @@ package plank
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,69 +9,58 @@ import (
 	prowv1 "prow/api/prowjobs/v1"
 )
 
-// reporterFinalizer holds a pod until its end has been recorded in storage.
-const reporterFinalizer = "prow.x-k8s.io/gcsk8sreporter"
+// revivedAnnotation holds, on a job, the build ID of the last run whose pod was
+// counted as lost, so that a run is counted once however often it is looked at.
+const revivedAnnotation = "prow.k8s.io/revived-build-id"
 
-// revivedPodAnnotation names, on a job, the last pod that was counted as stopped
-// from outside, so that a pod is counted once however often it is looked at.
-const revivedPodAnnotation = "prow.k8s.io/revived-pod"
-
-// Reasons of a pod's status that the kubelet or this project's own node sets.
 const (
-	reasonEvicted   = "Evicted"
-	reasonNodeLost  = "NodeLost"
-	reasonOOMKilled = "OOMKilled"
+	// limitRetry is when a job is looked at again that a limit kept from starting.
+	limitRetry = 10 * time.Second
+	// goneRetry is when a job is looked at again whose lost pod is on its way out;
+	// usually the event of its end comes first.
+	goneRetry = 5 * time.Second
+	// schedulingPatience is how long a new pod may be without a node before that is
+	// told: clusters that grow on demand need a moment, and telling is a write.
+	schedulingPatience = 10 * time.Second
 )
+
+// startedDescription is what a code host shows while the job runs.
+const startedDescription = "Job triggered."
 
 // action is what happens to the pod.
 type action int
 
 const (
-	// The zero action leaves the pod alone.
-	_ action = iota
-	// createPod makes the pod, or adopts the one that exists.
-	createPod
+	leavePod action = iota
+	// startPod makes the pod, or adopts the one that exists.
+	startPod
 	deletePod
-	// revivePod removes the pod so that the next look makes a new one.
-	revivePod
+	// countPod writes down that the run lost its pod; another look then replaces it.
+	countPod
 )
 
-// Code says in one word why a job is where it is.
-type Code string
-
-// The codes of decisions.
-const (
-	CodeNothing          Code = ""
-	CodeStarted          Code = "Started"
-	CodeWaiting          Code = "Waiting"
-	CodeSucceeded        Code = "Succeeded"
-	CodeFailed           Code = "Failed"
-	CodeAborted          Code = "Aborted"
-	CodeUnfinished       Code = "ContainersUnfinished"
-	CodeOOMKilled        Code = "OOMKilled"
-	CodeEvicted          Code = "Evicted"
-	CodeLost             Code = "NodeLost"
-	CodeRevived          Code = "Revived"
-	CodeTooManyRevivals  Code = "TooManyRevivals"
-	CodeUnscheduled      Code = "SchedulingTimeout"
-	CodePendingTimeout   Code = "PendingTimeout"
-	CodeRunningTimeout   Code = "RunningTimeout"
-	CodePodDeleted       Code = "PodDeleted"
-	CodePodMissing       Code = "PodMissing"
-	CodePodRefused       Code = "PodRefused"
-	CodeUnknownCluster   Code = "UnknownCluster"
-	CodeDuplicateAborted Code = "Superseded"
-)
+func (a action) String() string {
+	return [...]string{"leave", "start", "delete", "count"}[a]
+}
 
 // Timeouts bound the phases of a pod.
 type Timeouts struct {
 	Unscheduled, Pending, Running time.Duration
 }
 
+// rules are what the configuration has to say about a job.
+type rules struct {
+	timeouts Timeouts
+	// maxRevivals is how often a lost pod is made again.
+	maxRevivals int
+}
+
 // decision says what follows from a job and its pod.
 type decision struct {
-	code        Code
-	description string
+	// reason and sentence go into the job's status. A decision that neither ends
+	// nor starts a job tells with them what the job waits for; empty is nothing.
+	reason   prowv1.Reason
+	sentence string
 	// state is the new state; empty keeps the old one.
 	state    prowv1.ProwJobState
 	complete bool
@@ -81,8 +69,11 @@ type decision struct {
 	after time.Duration
 }
 
-func ended(code Code, state prowv1.ProwJobState, format string, args ...any) decision {
-	return decision{code: code, state: state, complete: true, description: fmt.Sprintf(format, args...)}
+// acts tells whether the decision changes more than what the job waits for.
+func (d decision) acts() bool { return d.complete || d.pod != leavePod }
+
+func ended(state prowv1.ProwJobState, reason prowv1.Reason, format string, args ...any) decision {
+	return decision{reason: reason, state: state, complete: true, sentence: fmt.Sprintf(format, args...)}
 }
 
 func (d decision) removing() decision {
@@ -90,169 +81,153 @@ func (d decision) removing() decision {
 	return d
 }
 
-// decide says what follows for an incomplete job. pod is nil where there is none.
-// A triggered job without a pod is not decided here: whether it may start depends
-// on other jobs, see mayStart.
-func decide(job *prowv1.ProwJob, pod *corev1.Pod, t Timeouts, maxRevivals int, now time.Time) decision {
+// decide is the state machine: it tells what follows from a job and its pod, nil
+// for none. It is total: whatever they look like, the decision is coherent.
+// Whether a limit lets a triggered job start is not decided here, see ledger.
+func decide(job *prowv1.ProwJob, pod *corev1.Pod, r rules, now time.Time) decision {
+	if job.Complete() {
+		return decision{}
+	}
 	switch job.Status.State {
 	case prowv1.TriggeredState:
-		return decision{code: CodeStarted, pod: createPod}
+		return decision{pod: startPod}
 	case prowv1.AbortedState:
-		return decision{code: CodeAborted, complete: true, pod: deletePod}
+		return decision{complete: true, pod: deletePod, reason: abortedReason(job)}
 	case prowv1.PendingState:
-		if pod == nil {
-			return decision{code: CodePodMissing, pod: createPod}
-		}
-		if d, stopped := unexpectedStop(job, pod, maxRevivals); stopped {
-			return d
-		}
-		d := byPhase(pod, t, now)
-		if !d.complete && pod.DeletionTimestamp != nil {
-			return ended(CodePodDeleted, prowv1.ErrorState, "The pod was deleted unexpectedly.")
-		}
-		return d
+		return pending(job, pod, r, now)
 	}
 	return decision{}
 }
 
-// unexpectedStop tells what follows where a pod was stopped from outside.
-func unexpectedStop(job *prowv1.ProwJob, pod *corev1.Pod, maxRevivals int) (decision, bool) {
-	var cause string
-	switch {
-	case pod.Status.Reason == reasonEvicted:
-		if job.Spec.ErrorOnEviction {
-			return ended(CodeEvicted, prowv1.ErrorState, "The pod was evicted: %s", orUnsaid(pod.Status.Message)), true
+// abortedReason keeps the more telling one.
+func abortedReason(job *prowv1.ProwJob) prowv1.Reason {
+	if job.Status.Reason == prowv1.ReasonSuperseded {
+		return prowv1.ReasonSuperseded
+	}
+	return prowv1.ReasonAborted
+}
+
+func pending(job *prowv1.ProwJob, pod *corev1.Pod, r rules, now time.Time) decision {
+	if pod == nil {
+		if counted(job) {
+			return decision{pod: startPod}
 		}
-		cause = "evicted"
-	case pod.Status.Reason == reasonNodeLost && pod.DeletionTimestamp != nil:
-		cause = "unreachable"
-	case pod.Status.Phase == corev1.PodRunning && oomKilled(pod) != "":
-		return ended(CodeOOMKilled, prowv1.ErrorState, "Container %s was killed because it ran out of memory.", oomKilled(pod)), true
-	case pod.Status.Phase == corev1.PodUnknown:
-		cause = "unknown"
+		return lost(job, loss{reason: prowv1.ReasonPodVanished, cause: "is gone without a trace"}, r)
+	}
+	if id := podBuildID(pod); id != "" && id != job.Status.BuildID {
+		// The pod was made, but the write that tells so was lost.
+		return decision{pod: startPod}
+	}
+	if counted(job) {
+		if pod.DeletionTimestamp != nil {
+			return decision{after: goneRetry}
+		}
+		return decision{pod: deletePod, after: goneRetry}
+	}
+	if l, ok := lossOf(pod); ok {
+		return lost(job, l, r)
+	}
+	if container := oomKilled(pod); container != "" && (pod.Status.Phase == corev1.PodRunning || pod.Status.Phase == corev1.PodFailed) {
+		return ended(prowv1.ErrorState, prowv1.ReasonOOMKilled, "Container %s was killed because it ran out of memory.", container)
+	}
+	if pod.Status.Phase == corev1.PodUnknown {
+		return lost(job, loss{reason: prowv1.ReasonPodUnknown, cause: "is in an unknown state"}, r)
+	}
+	d := byPhase(pod, r.timeouts, now)
+	if !d.complete && pod.DeletionTimestamp != nil {
+		if goneNow(pod) {
+			// What is left is the event of its end; it is made again then.
+			return decision{after: goneRetry}
+		}
+		return ended(prowv1.ErrorState, prowv1.ReasonPodDeleted, "The pod was deleted unexpectedly.")
+	}
+	return d
+}
+
+// buildIDMark is what revivedAnnotation holds for the current run.
+func buildIDMark(job *prowv1.ProwJob) string {
+	if job.Status.BuildID == "" {
+		return "none"
+	}
+	return job.Status.BuildID
+}
+
+// counted tells whether the loss of the current run's pod is written down.
+func counted(job *prowv1.ProwJob) bool {
+	return job.Annotations[revivedAnnotation] == buildIDMark(job)
+}
+
+// lost tells what follows where a pod was stopped from outside.
+func lost(job *prowv1.ProwJob, l loss, r rules) decision {
+	switch n := job.Status.PodRevivalCount; {
+	case l.disruption && job.Spec.ErrorOnEviction:
+		return ended(prowv1.ErrorState, l.reason, "The pod %s, and the job asks not to be started again.", l.cause)
+	case n >= r.maxRevivals:
+		return ended(prowv1.ErrorState, l.reason, "The pod %s, after it had been made again %d times.", l.cause, n)
 	default:
-		return decision{}, false
+		return decision{reason: l.reason, pod: countPod, sentence: fmt.Sprintf("The pod %s; it is made again (%d of at most %d times).", l.cause, n+1, r.maxRevivals)}
 	}
-	if job.Annotations[revivedPodAnnotation] == string(pod.UID) && pod.UID != "" {
-		return decision{code: CodeRevived, pod: revivePod}, true
-	}
-	if job.Status.PodRevivalCount >= maxRevivals {
-		return ended(CodeTooManyRevivals, prowv1.ErrorState, "The pod was stopped %d times, last because it was %s.", job.Status.PodRevivalCount+1, cause), true
-	}
-	return decision{code: CodeRevived, pod: revivePod}, true
 }
 
 func byPhase(pod *corev1.Pod, t Timeouts, now time.Time) decision {
 	switch pod.Status.Phase {
 	case corev1.PodSucceeded:
 		if name := unfinishedContainer(pod); name != "" {
-			return ended(CodeUnfinished, prowv1.ErrorState, "The pod succeeded, but container %s did not finish with exit code 0.", name)
+			return ended(prowv1.ErrorState, prowv1.ReasonContainersUnfinished, "The pod succeeded, but container %s did not finish with exit code 0.", name)
 		}
-		return ended(CodeSucceeded, prowv1.SuccessState, "Job succeeded.")
+		return ended(prowv1.SuccessState, prowv1.ReasonSucceeded, "Job succeeded.")
 	case corev1.PodFailed:
-		if pod.Status.Reason == reasonNodeLost {
-			// The node came back without the pod: the job has no verdict.
-			return ended(CodeLost, prowv1.ErrorState, "The node stopped while the job ran: %s", orUnsaid(pod.Status.Message))
-		}
-		return ended(CodeFailed, prowv1.FailureState, "Job failed%s.", failedBecause(pod))
+		return failed(pod)
 	case corev1.PodPending:
 		if pod.DeletionTimestamp != nil {
 			return decision{}
 		}
+		reason, why := waitsFor(pod)
 		if pod.Status.StartTime == nil {
-			return waiting(now.Sub(pod.CreationTimestamp.Time), t.Unscheduled,
-				ended(CodeUnscheduled, prowv1.ErrorState, "Scheduling timeout: no node took the pod within %s%s.", t.Unscheduled, pendingBecause(pod)).removing())
+			age := now.Sub(pod.CreationTimestamp.Time)
+			if age >= t.Unscheduled {
+				return ended(prowv1.ErrorState, orElse(reason, prowv1.ReasonSchedulingTimeout),
+					"Scheduling timeout: no node took the pod within %s%s.", t.Unscheduled, inBrackets(why)).removing()
+			}
+			if reason != "" && age < schedulingPatience {
+				return decision{after: min(schedulingPatience, t.Unscheduled) - age}
+			}
+			return decision{reason: reason, sentence: why, after: t.Unscheduled - age}
 		}
-		return waiting(now.Sub(pod.Status.StartTime.Time), t.Pending,
-			ended(CodePendingTimeout, prowv1.ErrorState, "Pending timeout: the pod did not start within %s%s.", t.Pending, pendingBecause(pod)).removing())
+		age := now.Sub(pod.Status.StartTime.Time)
+		if age >= t.Pending {
+			return ended(prowv1.ErrorState, orElse(reason, prowv1.ReasonPendingTimeout),
+				"Pending timeout: the pod did not start within %s%s.", t.Pending, inBrackets(why)).removing()
+		}
+		return decision{reason: reason, sentence: why, after: t.Pending - age}
 	case corev1.PodRunning:
-		if pod.DeletionTimestamp != nil || pod.Status.StartTime == nil {
+		if pod.DeletionTimestamp != nil {
 			return decision{}
 		}
-		return waiting(now.Sub(pod.Status.StartTime.Time), t.Running,
-			ended(CodeRunningTimeout, prowv1.AbortedState, "Running timeout: the pod ran longer than %s.", t.Running).removing())
+		since := pod.CreationTimestamp.Time
+		if pod.Status.StartTime != nil {
+			since = pod.Status.StartTime.Time
+		}
+		age := now.Sub(since)
+		if age >= t.Running {
+			return ended(prowv1.AbortedState, prowv1.ReasonRunningTimeout, "Running timeout: the pod ran longer than %s.", t.Running).removing()
+		}
+		reason, why := waitsFor(pod)
+		return decision{reason: reason, sentence: why, after: t.Running - age}
 	}
 	return decision{}
 }
 
-// waiting is late once limit has passed, and otherwise asks to look again then.
-func waiting(passed, limit time.Duration, late decision) decision {
-	if passed >= limit {
-		return late
+func orElse(reason, other prowv1.Reason) prowv1.Reason {
+	if reason == "" {
+		return other
 	}
-	return decision{code: CodeWaiting, after: limit - passed}
+	return reason
 }
 
-// containerStatuses are those of init containers and containers.
-func containerStatuses(pod *corev1.Pod) []corev1.ContainerStatus {
-	return append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...)
-}
-
-func oomKilled(pod *corev1.Pod) (container string) {
-	for _, c := range containerStatuses(pod) {
-		if c.State.Terminated != nil && c.State.Terminated.Reason == reasonOOMKilled {
-			return c.Name
-		}
-	}
-	return ""
-}
-
-// unfinishedContainer names a container of a succeeded pod that did not end well.
-func unfinishedContainer(pod *corev1.Pod) string {
-	for _, c := range containerStatuses(pod) {
-		if t := c.State.Terminated; t == nil || t.ExitCode != 0 || t.FinishedAt.IsZero() {
-			return c.Name
-		}
-	}
-	return ""
-}
-
-// failedBecause adds what the pod tells beyond "the test ended with an error".
-func failedBecause(pod *corev1.Pod) string {
-	if pod.Status.Reason != "" {
-		return fmt.Sprintf(" (%s: %s)", pod.Status.Reason, orUnsaid(pod.Status.Message))
-	}
-	for _, c := range pod.Status.InitContainerStatuses {
-		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
-			return fmt.Sprintf(": init container %s ended with exit code %d%s", c.Name, t.ExitCode, lastWords(c.Name, t.Message))
-		}
-	}
-	for _, c := range pod.Status.ContainerStatuses {
-		if t := c.State.Terminated; t != nil && t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed" {
-			return fmt.Sprintf(": container %s: %s", c.Name, t.Reason)
-		}
-	}
-	return ""
-}
-
-// lastWords is what initupload says about code that could not be cloned. What
-// Kubernetes reports of other containers is the end of their logs, which belongs
-// on no dashboard.
-func lastWords(container, message string) string {
-	if container != "initupload" || message == "" || strings.HasPrefix(message, "{") || strings.Contains(message, "\n") {
+func inBrackets(why string) string {
+	if why == "" {
 		return ""
 	}
-	return ": " + message
-}
-
-// pendingBecause tells what a pod waits for.
-func pendingBecause(pod *corev1.Pod) string {
-	for _, c := range containerStatuses(pod) {
-		if w := c.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
-			return fmt.Sprintf(" (container %s: %s: %s)", c.Name, w.Reason, orUnsaid(w.Message))
-		}
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return fmt.Sprintf(" (%s: %s)", c.Reason, orUnsaid(c.Message))
-		}
-	}
-	return ""
-}
-
-func orUnsaid(message string) string {
-	if message == "" {
-		return "no reason was given"
-	}
-	return message
+	return " (" + why + ")"
 }

@@ -2,101 +2,178 @@ package plank
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/cluster"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	prowv1 "prow/api/prowjobs/v1"
-	"prow/internal/kube"
+	"prow/internal/kube/fleet"
 )
 
-const (
-	workers = 10
-	// activeIndex finds the jobs that count for limits and duplicates.
-	activeIndex = "active"
-	indexed     = "yes"
-)
+// Verbs are those on pods that a build cluster must allow.
+func Verbs() []string { return []string{"create", "delete", "list", "watch", "get", "patch"} }
 
-// active tells whether a job competes with others: it is pending or triggered,
-// of this agent, and not complete.
-func active(job *prowv1.ProwJob) bool {
-	return !job.Complete() && job.Spec.Agent == prowv1.KubernetesAgent &&
-		(job.Status.State == prowv1.PendingState || job.Status.State == prowv1.TriggeredState)
+// PodSelector selects the pods of ProwJobs.
+func PodSelector() labels.Selector {
+	return labels.SelectorFromSet(labels.Set{prowv1.CreatedByProwLabel: "true"})
 }
 
-// minds tells whether events of a job matter to this controller.
-func minds(job *prowv1.ProwJob) bool {
-	return !job.Complete() && job.Spec.Agent == prowv1.KubernetesAgent && job.Status.State != prowv1.SchedulingState
+// nowhere is the lane of jobs whose cluster is unknown. Aliases are made up by
+// people, so they get no lanes of their own.
+const nowhere = "(unknown)"
+
+// Controller feeds a Reconciler with events.
+type Controller struct {
+	r        *Reconciler
+	lanes    *lanes
+	metrics  *jobMetrics
+	loop     *loopMetrics
+	selector labels.Selector
+	synced   func() bool
 }
 
-// AddToManager registers the controller. mgr's cache must hold the ProwJobs; build
-// are the build clusters by alias, already added to mgr.
-func (r *Reconciler) AddToManager(ctx context.Context, mgr ctrl.Manager, build map[string]cluster.Cluster) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &prowv1.ProwJob{}, activeIndex, func(o client.Object) []string {
-		if active(o.(*prowv1.ProwJob)) {
-			return []string{indexed}
+// New makes the controller of a reconciler. Only events of pods that selector
+// matches are honoured; nil is all.
+func New(r *Reconciler, selector labels.Selector) *Controller {
+	if selector == nil {
+		selector = labels.Everything()
+	}
+	c := &Controller{r: r, metrics: newJobMetrics(), selector: selector, synced: func() bool { return false }}
+	c.lanes = &lanes{look: r.Reconcile, log: r.Log}
+	c.loop = newLoopMetrics(c)
+	c.lanes.observe = func(lane string, took time.Duration, err error) {
+		outcome := "ok"
+		if err != nil {
+			outcome = "error"
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("index ProwJobs: %w", err)
+		c.loop.looks.WithLabelValues(lane, outcome).Observe(took.Seconds())
 	}
-	unique := true
-	c, err := controller.New("plank", mgr, controller.Options{
-		Reconciler:              r,
-		MaxConcurrentReconciles: workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, 30*time.Second),
-		// Several installations of this controller live in one process in tests and on a laptop.
-		SkipNameValidation: &unique,
-	})
-	if err != nil {
-		return fmt.Errorf("make the controller: %w", err)
+	r.ledger = newLedger()
+	r.wake = func(keys []types.NamespacedName) {
+		for _, key := range keys {
+			c.look(key)
+		}
 	}
-	jobs := source.Kind(mgr.GetCache(), &prowv1.ProwJob{}, &handler.TypedEnqueueRequestForObject[*prowv1.ProwJob]{},
-		predicate.NewTypedPredicateFuncs(minds))
-	if err := c.Watch(jobs); err != nil {
+	return c
+}
+
+// Metrics are the controller's collectors.
+func (c *Controller) Metrics() []prometheus.Collector {
+	return []prometheus.Collector{c.metrics, c.loop}
+}
+
+// Watch lets the controller follow the ProwJobs of a cache, also while another
+// replica leads, so that it is up to date when its turn comes.
+func (c *Controller) Watch(ctx context.Context, jobs cache.Cache) error {
+	informer, err := jobs.GetInformer(ctx, &prowv1.ProwJob{}, cache.BlockUntilSynced(false))
+	if err != nil {
 		return fmt.Errorf("watch ProwJobs: %w", err)
 	}
-	toJob := handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, pod *corev1.Pod) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: r.Config().ProwJobNamespace, Name: pod.Name}}}
+	handle, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(o any, initial bool) { c.came(nil, o.(*prowv1.ProwJob), initial) },
+		UpdateFunc: func(old, o any) {
+			c.came(old.(*prowv1.ProwJob), o.(*prowv1.ProwJob), false)
+		},
+		DeleteFunc: func(o any) {
+			if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+				o = gone.Obj
+			}
+			if job, ok := o.(*prowv1.ProwJob); ok {
+				c.metrics.change(job, nil, false)
+				c.r.wake(c.r.ledger.forget(job.UID))
+			}
+		},
 	})
-	ours := predicate.NewTypedPredicateFuncs(func(pod *corev1.Pod) bool { return pod.Labels[prowv1.CreatedByProwLabel] == "true" })
-	for alias, c2 := range build {
-		if err := c.Watch(source.Kind(c2.GetCache(), &corev1.Pod{}, toJob, ours)); err != nil {
-			return fmt.Errorf("watch pods of build cluster %q: %w", alias, err)
-		}
+	if err != nil {
+		return fmt.Errorf("watch ProwJobs: %w", err)
 	}
+	c.synced = handle.HasSynced
 	return nil
 }
 
-// NewBuildClusters makes a cluster with a cache of pods for each configuration.
-func NewBuildClusters(mgr ctrl.Manager, clusters kube.Clusters, podNamespace string, dryRun bool) (map[string]cluster.Cluster, error) {
-	out := map[string]cluster.Cluster{}
-	for alias, config := range clusters.Build() {
-		c, err := cluster.New(config, func(o *cluster.Options) {
-			o.Scheme = mgr.GetScheme()
-			o.Cache.DefaultNamespaces = map[string]cache.Config{podNamespace: {}}
-			o.Client.DryRun = &dryRun
-		})
-		if err != nil {
-			return nil, fmt.Errorf("build cluster %q: %w", alias, err)
-		}
-		if err := mgr.Add(c); err != nil {
-			return nil, fmt.Errorf("build cluster %q: %w", alias, err)
-		}
-		out[alias] = c
+func (c *Controller) came(old, job *prowv1.ProwJob, initial bool) {
+	c.metrics.change(old, job, initial)
+	c.r.wake(c.r.ledger.observe(job, true))
+	if minds(job) {
+		c.enqueue(job)
 	}
-	return out, nil
 }
+
+// OnPod takes note of a change of a pod.
+func (c *Controller) OnPod(alias string, pod *corev1.Pod) {
+	if pod.Labels[prowv1.CreatedByProwLabel] != "true" || !c.selector.Matches(labels.Set(pod.Labels)) {
+		return
+	}
+	key := types.NamespacedName{Namespace: c.r.Config().ProwJobNamespace, Name: pod.Name}
+	// A job that is not active any more has no use for news of its pod.
+	if job, ok := c.r.ledger.find(key); ok && job.ClusterAlias() == alias {
+		c.enqueue(job)
+	}
+}
+
+// OnCluster takes note of a change of a cluster's standing.
+func (c *Controller) OnCluster(alias string) {
+	for _, job := range c.r.ledger.keys() {
+		if job.ClusterAlias() == alias {
+			c.enqueue(job)
+		}
+	}
+}
+
+func (c *Controller) look(key types.NamespacedName) {
+	if job, ok := c.r.ledger.find(key); ok {
+		c.enqueue(job)
+	}
+}
+
+func (c *Controller) enqueue(job *prowv1.ProwJob) {
+	lane := job.ClusterAlias()
+	if _, standing, _ := c.r.Clusters.Cluster(lane); standing == fleet.Unknown {
+		lane = nowhere
+	}
+	c.lanes.add(lane, types.NamespacedName{Namespace: job.Namespace, Name: job.Name})
+}
+
+// Start moves jobs until ctx ends. It is a leader's work.
+func (c *Controller) Start(ctx context.Context) error {
+	if !toolscache.WaitForCacheSync(ctx.Done(), c.synced) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return errors.New("the ProwJobs cannot be listed")
+	}
+	c.lanes.run(ctx, func() {
+		// Events before this moment found no lanes.
+		c.sweep(ctx)
+	})
+	return nil
+}
+
+// sweep asks for a look at every job with work for this controller.
+func (c *Controller) sweep(ctx context.Context) {
+	for _, job := range c.r.ledger.keys() {
+		if minds(job) {
+			c.enqueue(job)
+		}
+	}
+	var jobs prowv1.ProwJobList
+	if err := c.r.Jobs.List(ctx, &jobs); err != nil {
+		c.r.Log.ErrorContext(ctx, "the ProwJobs cannot be listed; aborted ones may stay incomplete until their next event", "error", err)
+		return
+	}
+	for i := range jobs.Items {
+		if job := &jobs.Items[i]; minds(job) && !active(job.Status.State) {
+			c.enqueue(job)
+		}
+	}
+}
+
+// NeedLeaderElection tells the manager that two of these must not run at once.
+func (c *Controller) NeedLeaderElection() bool { return true }
