@@ -38,7 +38,7 @@ import (
 	"prow/internal/pod/buildid"
 	"prow/internal/service"
 	"prow/internal/storage"
-	"prow/internal/storage/filestore"
+	"prow/internal/storage/providers"
 )
 
 // Name of the component.
@@ -67,12 +67,13 @@ type Options struct {
 	DryRun        bool
 	// NoLeaderElection is for a host that runs one instance and knows it.
 	NoLeaderElection bool
-	// Storage opens the bucket of the cluster status file. Default: directories of this machine.
+	// Credentials are for the bucket of the cluster status file.
+	Credentials providers.Credentials
+	// Storage opens that bucket. Default: with the credentials.
 	Storage *storage.Opener
 
 	// Existing deployments set these; nothing here needs them.
 	github            github.Flags
-	credentials       [2]string
 	kubeconfigPolling time.Duration
 }
 
@@ -81,8 +82,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
 	o.Kubernetes.Bind(fs)
 	o.github.Bind(fs)
-	fs.StringVar(&o.credentials[0], "gcs-credentials-file", "", "Credentials for GCS.")
-	fs.StringVar(&o.credentials[1], "s3-credentials-file", "", "Credentials for S3.")
+	o.Credentials.Bind(fs)
 	fs.StringVar(&o.TotURL, "tot-url", "", "URL of tot, which counts build IDs. Empty: they are made from the time.")
 	fs.StringVar(&o.LabelSelector, "label-selector", "", "Selector of pods, beside created-by-prow=true, whose changes are followed. Empty: all.")
 	fs.StringArrayVar(&o.Controllers, "enable-controller", []string{plankController}, "Controller to run, repeatable: plank, scheduler.")
@@ -240,7 +240,7 @@ func (o *Options) storage() *storage.Opener {
 	if o.Storage != nil {
 		return o.Storage
 	}
-	return storage.NewOpener(map[string]storage.Provider{"file": filestore.Provider})
+	return providers.New(o.Credentials)
 }
 
 // everyReplica runs on every replica, not only on the leader.
