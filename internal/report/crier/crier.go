@@ -12,7 +12,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -143,7 +142,7 @@ func (h *host) addReporters(ctx context.Context) error {
 	if err := report.AddIndex(ctx, h.mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	metrics := report.NewMetrics(func(c prometheus.Collector) { h.rt.Metrics.MustRegister(c) })
+	metrics := report.NewMetrics(h.rt.Metrics)
 	o := h.options
 	for _, entry := range []struct {
 		workers int
