@@ -68,13 +68,13 @@ func (c *Client) Send(ctx context.Context, channel, text string) error {
 	decoded := json.Unmarshal(body, &answer)
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("Slack answers status %d: %.200s", resp.StatusCode, body)
+		return fmt.Errorf("the server answers status %d: %.200s", resp.StatusCode, body)
 	case decoded != nil:
-		return fmt.Errorf("Slack answers no JSON: %.200q", body)
+		return fmt.Errorf("the server answers no JSON: %.200q", body)
 	case answer.OK:
 		return nil
 	}
-	err = fmt.Errorf("Slack refuses the message: %s", answer.Error)
+	err = fmt.Errorf("message refused: %s", answer.Error)
 	if slices.Contains(permanent, answer.Error) {
 		return report.UserError(err)
 	}

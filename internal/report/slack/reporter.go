@@ -108,7 +108,7 @@ func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.P
 		return nil, 0, report.UserError(err)
 	}
 	if err := messenger.Send(ctx, c.Channel, text); err != nil {
-		return nil, 0, fmt.Errorf("channel %s: %w", c.Channel, err)
+		return nil, 0, fmt.Errorf("send to Slack channel %s: %w", c.Channel, err)
 	}
 	return []*prowv1.ProwJob{job}, 0, nil
 }

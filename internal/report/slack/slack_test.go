@@ -116,8 +116,8 @@ func TestMessages(t *testing.T) {
 		permanent bool
 		want      string
 	}{
-		"a refusal that may pass":     {200, `{"ok":false,"error":"ratelimited"}`, false, "channel all: Slack refuses the message: ratelimited"},
-		"a channel that is not there": {200, `{"ok":false,"error":"channel_not_found"}`, true, "channel all: "},
+		"a refusal that may pass":     {200, `{"ok":false,"error":"ratelimited"}`, false, "send to Slack channel all: message refused: ratelimited"},
+		"a channel that is not there": {200, `{"ok":false,"error":"channel_not_found"}`, true, "send to Slack channel all: "},
 		"an answer that is no JSON":   {200, `<html>`, false, `"<html>"`},
 		"a status":                    {503, `{"ok":true}`, false, "status 503"},
 	} {
