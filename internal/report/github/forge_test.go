@@ -315,6 +315,31 @@ func TestTheSameTextsFromCommentsAreTriedAgain(t *testing.T) {
 	}
 }
 
+func TestRefusalsThatLastAreThePersonsToMend(t *testing.T) {
+	w := newWorld(t, "")
+	j := w.job("unit", prowv1.FailureState)
+	for name, tc := range map[string]struct {
+		code   int
+		body   string
+		person bool
+	}{
+		"a locked conversation":    {403, `{"message":"Unable to create comment because issue is locked."}`, true},
+		"an issue that is deleted": {410, `{"message":"This issue was deleted"}`, true},
+		"no permission, for now":   {403, `{"message":"Resource not accessible by integration"}`, false},
+		"an outage":                {502, "", false},
+	} {
+		w.breaker.breakWith(func(req *http.Request) (int, string) {
+			if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/comments") {
+				return tc.code, tc.body
+			}
+			return 0, ""
+		})
+		if err := w.report(j); err == nil || report.IsUserError(err) != tc.person {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestProbe26ASummaryWaitsForAllJobs(t *testing.T) {
 	w := newWorld(t, "github_reporter: {summary_comment_repos: [o/r]}")
 	running, done := w.job("e2e", prowv1.PendingState), w.job("unit", prowv1.SuccessState)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +74,17 @@ func isGone(err error) bool {
 	return forge.IsNotFound(err) || slices.ContainsFunc(goneTexts, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
+// lastingTexts tell of refusals that stay until a person does something.
+var lastingTexts = []string{"issue is locked", "You must authenticate via a GitHub App"}
+
+// lasting marks such refusals, so that they are not tried for ever.
+func lasting(err error) error {
+	if forge.StatusCode(err) == http.StatusGone || err != nil && slices.ContainsFunc(lastingTexts, func(text string) bool { return strings.Contains(err.Error(), text) }) {
+		return report.UserError(err)
+	}
+	return err
+}
+
 // Report sets the commit status or check run and, for complete jobs of a pull
 // request, renews the comment.
 func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.ProwJob, time.Duration, error) {
@@ -84,10 +96,10 @@ func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.P
 			prowjob.Logger(r.Log, job).InfoContext(ctx, "the commit takes no status any more", "error", err)
 			return []*prowv1.ProwJob{job}, 0, nil
 		}
-		return nil, 0, fmt.Errorf("set the status: %w", err)
+		return nil, 0, lasting(fmt.Errorf("set the status: %w", err))
 	}
 	if err := r.comment(ctx, job, &cfg); err != nil {
-		return nil, 0, fmt.Errorf("comment: %w", err)
+		return nil, 0, lasting(fmt.Errorf("comment: %w", err))
 	}
 	return []*prowv1.ProwJob{job}, 0, nil
 }
