@@ -42,7 +42,7 @@ type Reporter interface {
 	// Name is the key of the reporter in status.prev_report_states.
 	Name() string
 	// ShouldReport tells whether the reporter speaks about the job at all. It gets a
-	// slim job, see Slim, and is asked again about the whole one before a report.
+	// slim job, see Slimmer, and is asked again about the whole one before a report.
 	ShouldReport(ctx context.Context, job *prowv1.ProwJob) bool
 	// Report tells about the job and returns the jobs it has told about. A
 	// positive again asks to be called later; then nothing is recorded. It may be

@@ -330,9 +330,11 @@ func TestSlimKeepsWhatDecides(t *testing.T) {
 	}}
 	job.Spec.Job, job.Spec.Refs = "j", &prowv1.Refs{Org: "o", Repo: "r", Pulls: []prowv1.Pull{{Number: 1, SHA: "s", Title: "long"}}}
 	job.Spec.ReporterConfig = &prowv1.ReporterConfig{Slack: &prowv1.SlackReporterConfig{Channel: "c", ReportTemplate: "t", Report: &yes}}
+	job.Spec.ProwJobDefault = &prowv1.ProwJobDefault{ResultStoreConfig: &prowv1.ResultStoreConfig{ProjectID: "p"}}
 	job.Spec.DecorationConfig = &prowv1.DecorationConfig{GCSConfiguration: &prowv1.GCSConfiguration{Bucket: "b", PathPrefix: "p"}}
 	job.Status.PrevReportStates = map[string]prowv1.ProwJobState{"x": "success"}
-	got, err := Slim(job)
+	var slimmer Slimmer
+	got, err := slimmer.Slim(job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +349,7 @@ func TestSlimKeepsWhatDecides(t *testing.T) {
 	if job.Spec.ReporterConfig.Slack.ReportTemplate == "" {
 		t.Error("the original was changed")
 	}
-	if other, err := Slim("tombstone"); err != nil || other != "tombstone" {
+	if other, err := slimmer.Slim("tombstone"); err != nil || other != "tombstone" {
 		t.Error("another kind was changed")
 	}
 }

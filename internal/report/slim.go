@@ -3,7 +3,11 @@ package report
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
+	"unique"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,8 +22,7 @@ var slimAnnotations = []string{
 
 // slimLabels are the labels by which jobs are chosen or grouped.
 var slimLabels = []string{
-	prowv1.TypeLabel, prowv1.OrgLabel, prowv1.RepoLabel, prowv1.PullLabel, prowv1.IsOptionalLabel, prowv1.CreatedByTideLabel,
-	prowv1.GerritRevisionLabel, prowv1.GerritPatchsetLabel, prowv1.GerritReportLabel,
+	prowv1.IsOptionalLabel, prowv1.CreatedByTideLabel, prowv1.GerritRevisionLabel, prowv1.GerritPatchsetLabel, prowv1.GerritReportLabel,
 	PubSubProjectKey, PubSubTopicKey, PubSubRunIDKey,
 }
 
@@ -30,42 +33,95 @@ const (
 	PubSubRunIDKey   = "prow.k8s.io/pubsub.runID"
 )
 
+// Slimmer makes the jobs that the cache of reporters holds. It may be used
+// concurrently, and the zero value is ready.
+type Slimmer struct {
+	mu     sync.Mutex
+	states map[states]map[string]prowv1.ProwJobState
+}
+
 // Slim keeps of a ProwJob what decides whether and with which others it is
 // reported, which is what the cache of reporters holds: an installation has tens
 // of thousands of finished jobs, most of whose bytes are pods. The report itself
 // is made from the whole job. Objects of other kinds stay as they are.
-func Slim(object any) (any, error) {
+func (s *Slimmer) Slim(object any) (any, error) {
 	job, ok := object.(*prowv1.ProwJob)
 	if !ok {
 		return object, nil
 	}
-	slim := &prowv1.ProwJob{TypeMeta: job.TypeMeta, Status: job.Status}
-	slim.Name, slim.Namespace, slim.UID, slim.ResourceVersion = job.Name, job.Namespace, job.UID, job.ResourceVersion
+	slim := &prowv1.ProwJob{TypeMeta: job.TypeMeta}
+	slim.Name, slim.Namespace, slim.ResourceVersion = job.Name, same(job.Namespace), job.ResourceVersion
 	slim.CreationTimestamp, slim.DeletionTimestamp = job.CreationTimestamp, job.DeletionTimestamp
 	slim.Labels, slim.Annotations = pick(job.Labels, slimLabels), pick(job.Annotations, slimAnnotations)
-	spec := &job.Spec
-	slim.Spec = prowv1.ProwJobSpec{
-		Type: spec.Type, Agent: spec.Agent, Cluster: spec.Cluster, Job: spec.Job, Report: spec.Report, Context: spec.Context, RerunCommand: spec.RerunCommand,
+	slim.Spec, slim.Status = slimSpec(&job.Spec), s.slimStatus(&job.Status)
+	return slim, nil
+}
+
+// same returns an equal text that all jobs share: most are about few jobs of few
+// repositories.
+func same(text string) string { return unique.Make(text).Value() }
+
+func slimSpec(spec *prowv1.ProwJobSpec) prowv1.ProwJobSpec {
+	out := prowv1.ProwJobSpec{
+		Type: prowv1.ProwJobType(same(string(spec.Type))), Agent: prowv1.ProwJobAgent(same(string(spec.Agent))), Cluster: same(spec.Cluster),
+		Job: same(spec.Job), Report: spec.Report, Context: same(spec.Context), RerunCommand: same(spec.RerunCommand),
 	}
 	if spec.Refs != nil {
 		refs := slimRefs(*spec.Refs)
-		slim.Spec.Refs = &refs
+		out.Refs = &refs
 	}
 	for _, refs := range spec.ExtraRefs {
-		slim.Spec.ExtraRefs = append(slim.Spec.ExtraRefs, slimRefs(refs))
+		out.ExtraRefs = append(out.ExtraRefs, slimRefs(refs))
 	}
 	if c := spec.ReporterConfig; c != nil && c.Slack != nil {
 		slack := *c.Slack
 		slack.ReportTemplate = ""
-		slim.Spec.ReporterConfig = &prowv1.ReporterConfig{Slack: &slack}
+		out.ReporterConfig = &prowv1.ReporterConfig{Slack: &slack}
 	}
-	if d := spec.ProwJobDefault; d != nil && d.ResultStoreConfig != nil {
-		slim.Spec.ProwJobDefault = &prowv1.ProwJobDefault{ResultStoreConfig: d.ResultStoreConfig}
+	if d := spec.ProwJobDefault; d != nil && d.ResultStoreConfig != nil && d.ResultStoreConfig.ProjectID != "" {
+		out.ProwJobDefault = &prowv1.ProwJobDefault{ResultStoreConfig: d.ResultStoreConfig}
+		// Only then it matters where the files are.
+		if d := spec.DecorationConfig; d != nil && d.GCSConfiguration != nil {
+			out.DecorationConfig = &prowv1.DecorationConfig{GCSConfiguration: &prowv1.GCSConfiguration{Bucket: same(d.GCSConfiguration.Bucket)}}
+		}
 	}
-	if d := spec.DecorationConfig; d != nil && d.GCSConfiguration != nil {
-		slim.Spec.DecorationConfig = &prowv1.DecorationConfig{GCSConfiguration: &prowv1.GCSConfiguration{Bucket: d.GCSConfiguration.Bucket}}
+	return out
+}
+
+func (s *Slimmer) slimStatus(status *prowv1.ProwJobStatus) prowv1.ProwJobStatus {
+	return prowv1.ProwJobStatus{
+		StartTime: status.StartTime, PendingTime: status.PendingTime, CompletionTime: status.CompletionTime, State: prowv1.ProwJobState(same(string(status.State))),
+		URL: status.URL, BuildID: status.BuildID, PrevReportStates: s.sameStates(status.PrevReportStates),
 	}
-	return slim, nil
+}
+
+// states are the states of a job by reporter, in a form that can be compared.
+type states [8]struct{ reporter, state string }
+
+// maxStateMaps bounds the maps that are shared; there are few different ones.
+const maxStateMaps = 4096
+
+// sameStates returns an equal map that many jobs share and nobody changes.
+func (s *Slimmer) sameStates(have map[string]prowv1.ProwJobState) map[string]prowv1.ProwJobState {
+	var key states
+	if len(have) == 0 || len(have) > len(key) {
+		return have
+	}
+	for i, reporter := range slices.Sorted(maps.Keys(have)) {
+		key[i].reporter, key[i].state = same(reporter), same(string(have[reporter]))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.states[key]; known != nil {
+		return known
+	}
+	if s.states == nil {
+		s.states = map[states]map[string]prowv1.ProwJobState{}
+	}
+	if len(s.states) < maxStateMaps {
+		s.states[key] = have
+	}
+	return have
 }
 
 // pick copies those entries; the keys are the constants, so they take no memory.
@@ -83,9 +139,12 @@ func pick(from map[string]string, keys []string) map[string]string {
 }
 
 func slimRefs(refs prowv1.Refs) prowv1.Refs {
-	out := prowv1.Refs{Org: refs.Org, Repo: refs.Repo, BaseSHA: refs.BaseSHA}
-	for _, pull := range refs.Pulls {
-		out.Pulls = append(out.Pulls, prowv1.Pull{Number: pull.Number, SHA: pull.SHA, Author: pull.Author})
+	out := prowv1.Refs{Org: same(refs.Org), Repo: same(refs.Repo), BaseSHA: same(refs.BaseSHA)}
+	if len(refs.Pulls) > 0 {
+		out.Pulls = make([]prowv1.Pull, len(refs.Pulls))
+	}
+	for i, pull := range refs.Pulls {
+		out.Pulls[i] = prowv1.Pull{Number: pull.Number, SHA: same(pull.SHA), Author: same(pull.Author)}
 	}
 	return out
 }

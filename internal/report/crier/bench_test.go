@@ -2,13 +2,14 @@ package crier
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/joblabels"
+	"prow/internal/report"
 	"prow/internal/report/gerrit"
 	"prow/internal/report/kubernetes"
 	"prow/internal/report/pubsub"
@@ -56,19 +58,64 @@ func BenchmarkFiftyThousandFinishedJobs(b *testing.B) {
 	}
 }
 
-// fill makes finished jobs such as a busy installation has.
-func (w *world) fill(n int) {
+// BenchmarkSlimJobs tells what the cache holds of 50,000 finished jobs, without an
+// API server.
+func BenchmarkSlimJobs(b *testing.B) {
+	raw, err := json.Marshal(busyJob(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(raw)), "JSON-bytes/job")
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for b.Loop() {
+		before := heap()
+		var slimmer report.Slimmer
+		kept := make([]any, 0, finishedJobs)
+		for i := range finishedJobs {
+			whole := busyJob(i)
+			whole.Status.PrevReportStates = reported()
+			raw, err := json.Marshal(whole)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var job prowv1.ProwJob
+			if err := json.Unmarshal(raw, &job); err != nil {
+				b.Fatal(err)
+			}
+			slim, err := slimmer.Slim(&job)
+			if err != nil {
+				b.Fatal(err)
+			}
+			kept = append(kept, slim)
+		}
+		b.ReportMetric(float64(heap()-before)/(1<<20), "MiB-kept")
+		runtime.KeepAlive(kept)
+	}
+}
+
+// reported is the record of a job that every reporter has told about.
+func reported() map[string]prowv1.ProwJobState {
 	states := map[string]prowv1.ProwJobState{}
 	for _, name := range []string{prowv1.GitHubReporterName, gerrit.Name, pubsub.Name, slack.Name, reportstorage.Name, kubernetes.Name, resultstore.Name} {
 		states[name] = prowv1.SuccessState
 	}
+	return states
+}
+
+// fill makes finished jobs such as a busy installation has.
+func (w *world) fill(n int) {
 	work := make(chan int)
 	var running sync.WaitGroup
-	for range 16 {
+	for range 96 { // etcd takes many writes at once
 		running.Go(func() {
 			for i := range work {
 				j := busyJob(i)
-				j.Namespace, j.Status.PrevReportStates = w.ns, maps.Clone(states)
+				j.Namespace, j.Status.PrevReportStates = w.ns, reported()
 				if err := w.jobs.Create(w.t.Context(), j, &client.CreateOptions{FieldManager: "plank"}); err != nil {
 					w.t.Error(err)
 					return
@@ -77,6 +124,9 @@ func (w *world) fill(n int) {
 		})
 	}
 	for i := range n {
+		if i%5000 == 0 {
+			w.t.Logf("%s: %d jobs", time.Now().Format(time.TimeOnly), i)
+		}
 		work <- i
 	}
 	close(work)

@@ -97,7 +97,7 @@ func newManager(clusters kube.Clusters, namespace string) (ctrl.Manager, error) 
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{namespace: {}},
-			ByObject:          map[client.Object]cache.ByObject{&prowv1.ProwJob{}: {Transform: report.Slim}},
+			ByObject:          map[client.Object]cache.ByObject{&prowv1.ProwJob{}: {Transform: new(report.Slimmer).Slim}},
 		},
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})

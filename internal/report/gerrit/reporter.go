@@ -93,7 +93,7 @@ func (r *Reporter) ShouldReport(ctx context.Context, job *prowv1.ProwJob) bool {
 	for i := range others {
 		o := &others[i]
 		switch {
-		case o.UID == job.UID:
+		case o.Name == job.Name:
 		case toldTogether(o, job) && running(o.Status.State),
 			o.Spec.Job == job.Spec.Job && o.CreationTimestamp.After(job.CreationTimestamp.Time),
 			patchset(o) > patchset(job):
@@ -195,7 +195,7 @@ func (r *Reporter) together(ctx context.Context, job *prowv1.ProwJob) (told, all
 	}
 	all = []*prowv1.ProwJob{job}
 	for i := range others {
-		if o := &others[i]; o.UID != job.UID && toldTogether(o, job) && o.Spec.Report {
+		if o := &others[i]; o.Name != job.Name && toldTogether(o, job) && o.Spec.Report {
 			all = append(all, o)
 		}
 	}

@@ -274,7 +274,7 @@ func (r *Reporter) allOfPull(ctx context.Context, job *prowv1.ProwJob) ([]*prowv
 	add(job)
 	complete := job.Complete()
 	for i := range all {
-		if j := &all[i]; j.UID != job.UID {
+		if j := &all[i]; j.Name != job.Name {
 			complete = complete && j.Complete()
 			add(j)
 		}
