@@ -191,3 +191,27 @@ func TestOneFileThatFailsDoesNotKeepTheOthers(t *testing.T) {
 		}
 	}
 }
+
+// late is a bucket in which a file appears after it was looked for.
+type late struct{ storage.Bucket }
+
+func (l late) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if strings.HasSuffix(key, "started.json") {
+		return nil, storage.ErrNotExist
+	}
+	return l.Bucket.Get(ctx, key, offset, length)
+}
+
+func TestAStartedThatAppearsMeanwhileStays(t *testing.T) {
+	w := newWorld(t)
+	w.write("started.json", "{}")
+	bucket, err := w.r.Storage.Open(t.Context(), "file://"+w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.r.Storage = storage.NewOpener(map[string]storage.Provider{"file": func(context.Context, storage.Location) (storage.Bucket, error) { return late{bucket}, nil }})
+	w.report(job(prowv1.PendingState))
+	if got := w.read("started.json"); got != "{}" {
+		t.Errorf("started.json is %s", got)
+	}
+}
