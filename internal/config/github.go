@@ -25,6 +25,9 @@ type GitHubReporter struct {
 	NoCommentRepos []string `json:"no_comment_repos,omitempty"`
 	// SummaryCommentRepos are orgs and "org/repo"s that get one summary comment.
 	SummaryCommentRepos []string `json:"summary_comment_repos,omitempty"`
+	// CheckRunRepos are orgs and "org/repo"s, or "*" for all, whose jobs are reported
+	// as check runs instead of commit statuses. That needs a GitHub App. Default: none.
+	CheckRunRepos []string `json:"check_run_repos,omitempty"`
 }
 
 // LinkURLParsed is the base of links for people, parsed.
@@ -49,6 +52,11 @@ func (g *GitHubReporter) resolve(s *sectionContext) {
 // Reports tells whether jobs of the type are reported to GitHub.
 func (g *GitHubReporter) Reports(t v1.ProwJobType) bool {
 	return slices.Contains(g.JobTypesToReport, t)
+}
+
+// CheckRuns tells whether jobs of a repository are reported as check runs.
+func (g *GitHubReporter) CheckRuns(org, repo string) bool {
+	return slices.Contains(g.CheckRunRepos, "*") || inRepoList(g.CheckRunRepos, org, repo)
 }
 
 // NoComments tells whether a repository gets no comments.

@@ -175,6 +175,8 @@ func specific(p *plugins.Plugin, e event) func(context.Context, *plugins.Agent) 
 		return bind(h.ReviewComment, payload)
 	case *github.StatusEvent:
 		return bind(h.Status, payload)
+	case *github.CheckRunEvent:
+		return bind(h.CheckRun, payload)
 	}
 	return nil
 }
@@ -252,6 +254,10 @@ func describe(kind string, payload any) event {
 	case *github.StatusEvent:
 		place(p.Repo)
 		field("context", p.Context, "sha", p.SHA, "state", p.State, "id", p.ID)
+	case *github.CheckRunEvent:
+		place(p.Repo)
+		e.action = p.Action
+		field("context", p.CheckRun.Name, "sha", p.CheckRun.HeadSHA, "id", p.CheckRun.ID, "author", p.Sender.Login)
 	}
 	field("org", e.org, "repo", e.repo)
 	return e

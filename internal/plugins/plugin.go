@@ -34,6 +34,7 @@ type Handlers struct {
 	Review        func(context.Context, *Agent, *github.ReviewEvent) error
 	ReviewComment func(context.Context, *Agent, *github.ReviewCommentEvent) error
 	Status        func(context.Context, *Agent, *github.StatusEvent) error
+	CheckRun      func(context.Context, *Agent, *github.CheckRunEvent) error
 	// Comment takes any text written by a user, wherever it stands.
 	Comment func(context.Context, *Agent, *github.CommentEvent) error
 }
@@ -111,6 +112,7 @@ func (p *Plugin) Events() (names []string) {
 	add(h.Review != nil, "pull_request_review")
 	add(h.ReviewComment != nil, "pull_request_review_comment")
 	add(h.Status != nil, "status")
+	add(h.CheckRun != nil, "check_run")
 	add(p.handlesText(), "GenericCommentEvent (any event for user text)")
 	return names
 }

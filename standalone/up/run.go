@@ -252,7 +252,9 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 			return manager.Run(ctx, rt, &manager.Options{Config: cfg, Kubernetes: kubernetes, Controllers: []string{"plank"}, NoLeaderElection: true})
 		}},
 		{crier.Name, func(ctx context.Context, rt *service.Runtime) error {
-			return crier.Run(ctx, rt, &crier.Options{Config: cfg, Kubernetes: kubernetes, GitHub: gh, GitHubWorkers: 4})
+			return crier.Run(ctx, rt, &crier.Options{
+				Config: cfg, Kubernetes: kubernetes, GitHub: gh, GitHubWorkers: 4, BlobStorageWorkers: 2, NoLeaderElection: true,
+			})
 		}},
 		{horologium.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return horologium.Run(ctx, rt, &horologium.Options{Config: cfg, Kubernetes: kubernetes, ListTimeout: time.Minute})

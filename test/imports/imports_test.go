@@ -30,7 +30,7 @@ var (
 	foundation = []string{"api", "internal/secret", "internal/git", "internal/storage", "internal/joblabels"}
 	domain     = append([]string{
 		"internal/service", "internal/kube", "internal/store", "internal/config", "internal/owners", "internal/prowjob", "internal/pod",
-		"internal/inrepo", "internal/forge/github", "internal/joburl", "internal/statusdesc",
+		"internal/inrepo", "internal/forge/github", "internal/forge/gerrit", "internal/joburl", "internal/statusdesc",
 	}, foundation...)
 	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward", "internal/pod/cli", "internal/pod/wrapper", "internal/pod/initupload"}
 )

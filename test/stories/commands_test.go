@@ -56,6 +56,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"wait-comment": waitComment,
 	"wait-merged":  waitMerged,
 	"wait-job":     waitJob,
+	"wait-check":   waitCheck,
+	"rerun-check":  rerunCheck,
 	"runs":         runs,
 	"page":         page,
 	"answers":      answers,
@@ -143,6 +145,40 @@ func waitStatus(ts *testscript.TestScript, _ bool, args []string) {
 	if err != nil {
 		ts.Fatalf("%v; the status is %s", err, last)
 	}
+}
+
+// waitCheck waits for the newest check run of a name; a verdict of "-" is none yet.
+func waitCheck(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 3, "wait-check SHA NAME VERDICT [REGEXP]")
+	w, says := of(ts), regexp.MustCompile("")
+	if len(args) > 3 {
+		says = regexp.MustCompile(args[3])
+	}
+	c, err := w.Forge("alice")
+	ts.Check(err)
+	last := "none"
+	err = installation.Until("check run "+args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
+		runs, _, err := c.Checks.ListCheckRunsForRef(ctx, installation.Org, installation.Name, args[0], &github.ListCheckRunsOptions{CheckName: &args[1]})
+		if err != nil || len(runs.CheckRuns) == 0 {
+			return false, err
+		}
+		run := runs.CheckRuns[0]
+		last = fmt.Sprintf("%s %s: %s\n%s\n%d annotations", run.GetStatus(), run.GetConclusion(), run.GetOutput().GetTitle(), run.GetOutput().GetSummary(), run.GetOutput().GetAnnotationsCount())
+		ts.Setenv("CHECK", strconv.FormatInt(run.GetID(), 10))
+		ts.Setenv("URL", run.GetDetailsURL())
+		return run.GetConclusion() == args[2] && says.MatchString(last), nil
+	})
+	if err != nil {
+		ts.Fatalf("%v; the check run is %s", err, last)
+	}
+}
+
+func rerunCheck(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 2, "rerun-check USER ID")
+	c, err := of(ts).Forge(args[0])
+	ts.Check(err)
+	_, err = c.Checks.ReRequestCheckRun(context.Background(), installation.Org, installation.Name, int64(number(ts, args[1])))
+	ts.Check(err)
 }
 
 func labels(ctx context.Context, ts *testscript.TestScript, pr string) ([]string, error) {

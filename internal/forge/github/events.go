@@ -15,6 +15,7 @@ const (
 	EventReviewComment     = "pull_request_review_comment"
 	EventPush              = "push"
 	EventStatus            = "status"
+	EventCheckRun          = "check_run"
 )
 
 // Actions of pull request events, beside those shared with issues.
@@ -33,6 +34,8 @@ const (
 	ActionReadyForReview   = "ready_for_review"
 	ActionConvertedToDraft = "converted_to_draft"
 	ActionReviewRequested  = "review_requested"
+	ActionRerequested      = "rerequested"
+	ActionRequestedAction  = "requested_action"
 )
 
 // IssueEvent is sent when an issue changes.
@@ -157,6 +160,19 @@ type StatusEvent struct {
 	GUID        string `json:"-"`
 }
 
+// CheckRunEvent is sent when a check run changes or somebody presses one of its buttons.
+type CheckRunEvent struct {
+	Action   string   `json:"action"`
+	CheckRun CheckRun `json:"check_run"`
+	// RequestedAction says which button, with ActionRequestedAction.
+	RequestedAction struct {
+		Identifier string `json:"identifier"`
+	} `json:"requested_action"`
+	Sender User   `json:"sender"`
+	Repo   Repo   `json:"repository"`
+	GUID   string `json:"-"`
+}
+
 // ParseEvent decodes the payload of a webhook of the given kind into one of the
 // event types, as a pointer. It returns nil, nil for kinds that are not parsed.
 func ParseEvent(kind, guid string, payload []byte) (any, error) {
@@ -176,6 +192,8 @@ func ParseEvent(kind, guid string, payload []byte) (any, error) {
 		event = &PushEvent{GUID: guid}
 	case EventStatus:
 		event = &StatusEvent{GUID: guid}
+	case EventCheckRun:
+		event = &CheckRunEvent{GUID: guid}
 	default:
 		return nil, nil
 	}

@@ -245,6 +245,9 @@ type CheckRun struct {
 	Status     string `json:"status"`
 	Conclusion string `json:"conclusion"`
 	DetailsURL string `json:"details_url,omitempty"`
+	// ExternalID is the name that the run's maker gave it.
+	ExternalID string      `json:"external_id,omitempty"`
+	Output     CheckOutput `json:"output"`
 }
 
 // MergeDetails are the wishes of a merge.

@@ -516,7 +516,9 @@ func (r *reader) checkRunJSON(rp *repo, k *checkRun) (obj, error) {
 	}
 	o := obj{"title": nil, "summary": nil, "text": nil, "annotations_count": 0}
 	for key, v := range output {
-		o[key] = v
+		if key != "annotations" {
+			o[key] = v
+		}
 	}
 	creator, err := r.accountID(k.CreatorID)
 	if err != nil {

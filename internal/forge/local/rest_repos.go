@@ -50,6 +50,8 @@ func repoRoutes() []route {
 		{method: "POST", pattern: r + "/check-runs", serve: createCheckRun},
 		{method: "GET", pattern: r + "/check-runs/{id}", serve: getCheckRun},
 		{method: "PATCH", pattern: r + "/check-runs/{id}", serve: updateCheckRun},
+		{method: "POST", pattern: r + "/check-runs/{id}/rerequest", serve: rerequestCheckRun},
+		{method: "POST", pattern: r + "/check-runs/{id}/requested-action", serve: actOnCheckRun},
 		{method: "GET", pattern: r + "/actions/runs", serve: listActionRuns},
 	}
 }

@@ -3,7 +3,9 @@ package local
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 )
 
 func (c *call) combinedStatus(rp *repo, sha string) (any, error) {
@@ -229,6 +231,84 @@ func listActionRuns(c *call) (any, error) {
 	return obj{"total_count": 0, "workflow_runs": []obj{}}, nil
 }
 
+// maxCheckAnnotations is how many annotations one request may bring.
+const maxCheckAnnotations = 50
+
+// mergeOutput replaces what an output says and adds to its annotations.
+func mergeOutput(have string, change json.RawMessage) (string, error) {
+	var old, out struct {
+		Title            *string           `json:"title"`
+		Summary          *string           `json:"summary"`
+		Text             *string           `json:"text"`
+		Annotations      []json.RawMessage `json:"annotations,omitempty"`
+		AnnotationsCount int               `json:"annotations_count"`
+	}
+	if err := json.Unmarshal([]byte(have), &old); err != nil {
+		return "", fmt.Errorf("the output of a check run: %w", err)
+	}
+	if err := json.Unmarshal(change, &out); err != nil || out.Title == nil || out.Summary == nil {
+		return "", invalid("CheckRun", "output", "invalid", "")
+	}
+	if len(out.Annotations) > maxCheckAnnotations {
+		return "", invalid("CheckRun", "output.annotations", "too_many", "")
+	}
+	for _, raw := range out.Annotations {
+		var a struct {
+			Path      string `json:"path"`
+			StartLine int    `json:"start_line"`
+			EndLine   int    `json:"end_line"`
+			Level     string `json:"annotation_level"`
+			Message   string `json:"message"`
+		}
+		if json.Unmarshal(raw, &a) != nil || a.Path == "" || a.StartLine < 1 || a.EndLine < a.StartLine || a.Message == "" ||
+			!slices.Contains([]string{"notice", "warning", "failure"}, a.Level) {
+			return "", invalid("CheckRun", "output.annotations", "invalid", "")
+		}
+	}
+	out.Annotations = append(old.Annotations, out.Annotations...)
+	out.AnnotationsCount = len(out.Annotations)
+	merged, err := json.Marshal(out)
+	return string(merged), err
+}
+
+// rerequestCheckRun asks the maker of a check run to run it again.
+func rerequestCheckRun(c *call) (any, error) {
+	return c.askCheckRun("rerequested", nil)
+}
+
+// actOnCheckRun presses a button of a check run. GitHub has it on its pages only.
+func actOnCheckRun(c *call) (any, error) {
+	var in struct {
+		Identifier string `json:"identifier"`
+	}
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	return c.askCheckRun("requested_action", obj{"identifier": in.Identifier})
+}
+
+func (c *call) askCheckRun(action string, requested obj) (any, error) {
+	rp, k, err := c.checkRunOf(permWrite)
+	if err != nil {
+		return nil, err
+	}
+	err = c.f.write(c.ctx, func(t *txn) error {
+		o, err := t.checkRunJSON(rp, k)
+		if err != nil {
+			return err
+		}
+		payload := obj{"check_run": o}
+		if requested != nil {
+			payload["requested_action"] = requested
+		}
+		return t.emit(rp, c.viewer, "check_run", action, payload)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created(obj{})
+}
+
 func (e checkRunEdit) apply(k *checkRun, now when) error {
 	set(&k.Name, e.Name)
 	set(&k.Status, e.Status)
@@ -238,7 +318,10 @@ func (e checkRunEdit) apply(k *checkRun, now when) error {
 	set(&k.Started, e.Started)
 	set(&k.Completed, e.Completed)
 	if len(e.Output) > 0 {
-		k.Output = string(e.Output)
+		var err error
+		if k.Output, err = mergeOutput(k.Output, e.Output); err != nil {
+			return err
+		}
 	}
 	if e.Conclusion != nil && *e.Conclusion != "" {
 		k.Status = "completed"

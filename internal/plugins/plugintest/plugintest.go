@@ -307,6 +307,8 @@ func (w *World) Handle(id, kind string, payload []byte) {
 		w.note(call(ctx, agent, h.IssueComment, e))
 	case *github.StatusEvent:
 		w.note(call(ctx, agent, h.Status, e))
+	case *github.CheckRunEvent:
+		w.note(call(ctx, agent, h.CheckRun, e))
 	}
 	comment := github.GeneralizeComment(event)
 	if comment == nil {

@@ -113,6 +113,11 @@ func (p *pull) contexts(ctx context.Context) (failed, all map[string]bool, err e
 			failed[s.Context] = true
 		}
 	}
+	if p.agent.Config.GitHubReporter.CheckRuns(p.org, p.repo) {
+		if err := p.checkContexts(ctx, combined.SHA, failed, all); err != nil {
+			return nil, nil, err
+		}
+	}
 	return failed, all, nil
 }
 

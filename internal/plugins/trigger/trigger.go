@@ -55,7 +55,7 @@ func New() *plugins.Plugin {
 				Examples:    []string{"/retest-required"},
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handleComment, PullRequest: handlePullRequest, Push: handlePush},
+		Handlers: plugins.Handlers{Comment: handleComment, PullRequest: handlePullRequest, Push: handlePush, CheckRun: handleCheckRun},
 	}
 }
 

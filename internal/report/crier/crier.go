@@ -1,70 +1,54 @@
 // Package crier is the program that hosts the reporters.
+//
+// Each reporter that is given workers has a controller of its own, so that a place
+// that is down keeps no other from being told. All share one cache of slim
+// ProwJobs. Of several replicas one reports.
 package crier
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/config/live"
-	forge "prow/internal/forge/github"
+	gerritforge "prow/internal/forge/gerrit"
 	"prow/internal/kube"
 	"prow/internal/report"
+	"prow/internal/report/gerrit"
 	"prow/internal/report/github"
+	"prow/internal/report/kubernetes"
+	"prow/internal/report/pubsub"
+	"prow/internal/report/resultstore"
+	"prow/internal/report/slack"
+	reportstorage "prow/internal/report/storage"
+	"prow/internal/secret"
 	"prow/internal/service"
+	"prow/internal/storage"
+	"prow/internal/storage/providers"
 )
 
 // Name of the component.
 const Name = "crier"
 
-// Options of the component.
-type Options struct {
-	Config        config.Options
-	Kubernetes    kube.Flags
-	GitHub        forge.Flags
-	GitHubWorkers int
-	ReportAgent   string
-	DryRun        bool
-}
-
-// Bind registers the flags.
-func (o *Options) Bind(fs *pflag.FlagSet) {
-	o.Config.Bind(fs)
-	o.Kubernetes.Bind(fs)
-	o.GitHub.Bind(fs)
-	fs.IntVar(&o.GitHubWorkers, "github-workers", 0, "Number of workers that report to GitHub; 0 is off.")
-	fs.StringVar(&o.ReportAgent, "report-agent", "", "Report to GitHub only the jobs of this agent.")
-	fs.BoolVar(&o.DryRun, "dry-run", false, "Report nothing.")
-}
-
-// Validate checks the options.
-func (o *Options) Validate() error {
-	errs := []error{o.Config.Validate(), o.Kubernetes.Validate()}
-	switch {
-	case o.GitHubWorkers < 0:
-		errs = append(errs, errors.New("--github-workers must not be negative"))
-	case o.GitHubWorkers == 0:
-		errs = append(errs, errors.New("no reporter is enabled: give --github-workers a positive number"))
-	default:
-		errs = append(errs, o.GitHub.Validate())
-	}
-	return errors.Join(errs...)
-}
+// leaseName is the lease of the replica that reports.
+const leaseName = "crier-leader-lock"
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Report ProwJobs", "Tells GitHub how ProwJobs fare: commit statuses, and a comment that lists failed jobs.", &Options{}, Run)
+	return service.Command(Name, "Report ProwJobs",
+		"Tells GitHub, Gerrit, Pub/Sub, Slack, blob storage and ResultStore how ProwJobs fare. Each place has a flag for its number of workers; 0, the default, is off.",
+		&Options{}, Run)
 }
 
 // Run reports until ctx ends.
@@ -73,42 +57,217 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
-	clusters, err := o.Kubernetes.Load(rt.Agent(), nil)
+	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
 	if err != nil {
 		return err
 	}
-	scheme, err := kube.NewScheme()
+	if o.SlackWorkers > 0 && cfg.Get().SlackReporterConfigs == nil {
+		return errors.New("--slack-workers needs slack_reporter_configs in the configuration")
+	}
+	mgr, err := newManager(clusters, cfg.Get().ProwJobNamespace)
 	if err != nil {
 		return err
 	}
-	gh, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, rt.Log)
-	if err != nil {
-		return err
-	}
-	mgr, err := ctrl.NewManager(clusters.Service(), ctrl.Options{
-		Scheme:  scheme,
-		Cache:   cache.Options{DefaultNamespaces: map[string]cache.Config{cfg.Get().ProwJobNamespace: {}}},
-		Metrics: metricsserver.Options{BindAddress: "0"},
-	})
-	if err != nil {
-		return fmt.Errorf("make the manager of reporters: %w", err)
-	}
-	metrics := report.NewMetrics(func(c prometheus.Collector) { rt.Metrics.MustRegister(c) })
-	r := &report.Reconciler{
-		Jobs: mgr.GetClient(), DryRun: o.DryRun, Now: time.Now, Log: rt.Log, Metrics: metrics,
-		Reporter: &github.Reporter{Forge: gh, Config: cfg.Get, Jobs: mgr.GetClient(), Agent: prowv1.ProwJobAgent(o.ReportAgent), Log: rt.Log},
-	}
-	if err := r.AddToManager(mgr, o.GitHubWorkers); err != nil {
+	h := &host{options: o, rt: rt, config: cfg.Get, mgr: mgr, storage: providers.New(o.Storage)}
+	defer h.close()
+	if err := h.addReporters(ctx); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cfg.Run(ctx) })
-	group.Go(func() error { return mgr.Start(ctx) })
 	group.Go(func() error {
-		if mgr.GetCache().WaitForCacheSync(ctx) {
-			rt.SetReady()
+		if o.NoLeaderElection || o.DryRun {
+			return h.run(ctx)
+		}
+		// A replica that waits is as healthy as the one that reports.
+		rt.SetReady()
+		// Crier used to run without a lease, so an installation may not grant it one.
+		lease := service.Lease{Name: leaseName, Namespace: cfg.Get().ProwJobNamespace, Optional: true}
+		return service.Lead(ctx, rt, clusters.Service(), lease, h.run)
+	})
+	return group.Wait()
+}
+
+func newManager(clusters kube.Clusters, namespace string) (ctrl.Manager, error) {
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(clusters.Service(), ctrl.Options{
+		Scheme: scheme,
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{namespace: {}},
+			ByObject:          map[client.Object]cache.ByObject{&prowv1.ProwJob{}: {Transform: new(report.Slimmer).Slim}},
+		},
+		Metrics: metricsserver.Options{BindAddress: "0"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the manager of reporters: %w", err)
+	}
+	return mgr, nil
+}
+
+// host makes the reporters and runs them.
+type host struct {
+	options *Options
+	rt      *service.Runtime
+	config  func() *config.Config
+	mgr     ctrl.Manager
+	storage *storage.Opener
+	closers []func() error
+}
+
+func (h *host) close() {
+	for _, c := range h.closers {
+		if err := c(); err != nil {
+			h.rt.Log.Warn("a connection does not end well", "error", err)
+		}
+	}
+}
+
+// run reports until ctx ends.
+func (h *host) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return h.mgr.Start(ctx) })
+	group.Go(func() error {
+		if h.mgr.GetCache().WaitForCacheSync(ctx) {
+			h.rt.SetReady()
 		}
 		return nil
 	})
 	return group.Wait()
+}
+
+func (h *host) addReporters(ctx context.Context) error {
+	if err := report.AddIndex(ctx, h.mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	metrics := report.NewMetrics(h.rt.Metrics)
+	o := h.options
+	for _, entry := range []struct {
+		workers int
+		make    func() (report.Reporter, error)
+	}{
+		{o.GitHubWorkers, h.github}, {o.GerritWorkers, h.gerrit}, {o.PubSubWorkers, h.pubsub}, {o.SlackWorkers, h.slack},
+		{o.BlobStorageWorkers, h.blobStorage}, {o.KubernetesBlobStorageWorkers, h.kubernetes}, {o.ResultStoreWorkers, h.resultStore},
+	} {
+		if entry.workers == 0 {
+			continue
+		}
+		reporter, err := entry.make()
+		if err != nil {
+			return err
+		}
+		r := &report.Reconciler{
+			Jobs: h.mgr.GetClient(), Whole: h.mgr.GetAPIReader(), Reporter: reporter, Record: h.record(reporter.Name()),
+			Enabled: o.Enablement.Enabled, DryRun: o.DryRun, Now: time.Now, Log: h.rt.Log, Metrics: metrics,
+		}
+		if err := r.AddToManager(h.mgr, entry.workers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *host) record(reporter string) report.Record {
+	return report.Record{Reporter: reporter, Whole: h.mgr.GetAPIReader(), Jobs: h.mgr.GetClient()}
+}
+
+func (h *host) github() (report.Reporter, error) {
+	gh, err := h.options.GitHub.Client(h.rt.Agent(), h.options.DryRun, h.rt.Secrets, h.rt.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &github.Reporter{
+		Forge: gh, Checks: gh, Config: h.config, Jobs: h.mgr.GetClient(), Whole: h.mgr.GetAPIReader(), Failures: h.failures,
+		Agent: prowv1.ProwJobAgent(h.options.ReportAgent), Log: h.rt.Log,
+	}, nil
+}
+
+// failures reads the failed tests of a run from its artifacts.
+func (h *host) failures(ctx context.Context, job *prowv1.ProwJob) ([]github.Failure, error) {
+	where, ok, err := reportstorage.DestinationOf(h.config(), job)
+	if err != nil || !ok || job.Status.BuildID == "" {
+		return nil, err
+	}
+	bucket, err := h.storage.Open(ctx, where.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	defer bucket.Close() //nolint:errcheck // it is only read
+	return github.ReadFailures(ctx, bucket, where.Dir)
+}
+
+func (h *host) gerrit() (report.Reporter, error) {
+	o := gerritforge.Options{
+		Component: Name, QPS: h.options.GerritMaxQPS, Burst: h.options.GerritMaxBurst,
+		Instances: func() []string {
+			var orgs []string
+			for _, entry := range h.config().Gerrit.OrgReposConfig {
+				orgs = append(orgs, entry.Org)
+			}
+			return orgs
+		},
+	}
+	if path := h.options.CookieFile; path != "" {
+		file, err := h.rt.Secrets.File(path, func(content []byte) error {
+			h.rt.Secrets.Add(gerritforge.CookieFromFile(string(content)))
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("--cookiefile: %w", err)
+		}
+		o.Cookie = func() secret.Value { return secret.New(gerritforge.CookieFromFile(file().Reveal())) }
+	}
+	record := h.record(gerrit.Name)
+	return &gerrit.Reporter{
+		Forge: gerritforge.NewClient(o), Jobs: h.mgr.GetClient(), Whole: h.mgr.GetAPIReader(), Log: h.rt.Log,
+		Mark: func(ctx context.Context, job *prowv1.ProwJob) error { return record.Write(ctx, job, "") },
+	}, nil
+}
+
+// emulatorVariable is how Google's tools tell programs of an emulator.
+const emulatorVariable = "PUBSUB_EMULATOR_HOST"
+
+func (h *host) pubsub() (report.Reporter, error) {
+	topics := &pubsub.Topics{Emulator: os.Getenv(emulatorVariable), UserAgent: h.rt.Agent()}
+	h.closers = append(h.closers, topics.Close)
+	return &pubsub.Reporter{Publisher: topics, Config: h.config}, nil
+}
+
+func (h *host) slack() (report.Reporter, error) {
+	files, err := h.options.slackFiles()
+	if err != nil {
+		return nil, err
+	}
+	hosts, http := map[string]slack.Messenger{}, slack.NewHTTPClient()
+	for host, path := range files {
+		token, err := h.rt.Secrets.File(path, nil)
+		if err != nil {
+			return nil, fmt.Errorf("the token of Slack workspace %s: %w", host, err)
+		}
+		hosts[host] = &slack.Client{Token: token, URL: h.options.SlackURL, HTTP: http}
+	}
+	return &slack.Reporter{Hosts: hosts, Config: h.config}, nil
+}
+
+func (h *host) blobStorage() (report.Reporter, error) {
+	return &reportstorage.Reporter{Storage: h.storage, Config: h.config, Log: h.rt.Log}, nil
+}
+
+func (h *host) kubernetes() (report.Reporter, error) {
+	clusters := &buildClusters{now: time.Now, log: h.rt.Log, load: func() (kube.Clusters, error) {
+		return h.options.Kubernetes.Load(h.rt.Agent(), h.config().DisabledClusters)
+	}}
+	return &kubernetes.Reporter{
+		Cluster: clusters.client, Storage: h.storage, Config: h.config, Fraction: h.options.KubernetesReportFraction, Log: h.rt.Log,
+	}, nil
+}
+
+func (h *host) resultStore() (report.Reporter, error) {
+	connection := &resultstore.Connection{}
+	h.closers = append(h.closers, connection.Close)
+	return &resultstore.Reporter{
+		Upload: connection.Upload, Storage: h.storage, Config: h.config, ArtifactsDirOnly: h.options.ResultStoreDirOnly, Log: h.rt.Log,
+	}, nil
 }

@@ -13,58 +13,92 @@ import (
 // commentTag marks the comments of this reporter; it is their last line.
 const commentTag = "<!-- test report -->"
 
+// maxComment is how many characters a comment may have on GitHub, less some room.
+const maxComment = 65000
+
 // commentPlan says what is to become of the report comments of a pull request.
 type commentPlan struct {
-	// remove are comments to delete, first of all.
-	remove []int64
-	// edit is the comment to edit, 0 to create one.
+	// create or edit is done first, so that no row is lost between the two.
+	create bool
+	// edit is the comment to edit, 0 for none.
 	edit int64
-	// rows are the table of the comment; none with write means "all passed".
-	rows  []string
-	write bool
+	text string
+	// remove are comments to delete in the end.
+	remove []int64
 }
 
 // planComment decides about the comment, from those that are there and the
 // complete jobs now reported. A comment keeps the rows of other jobs; a failed
-// job always makes a fresh comment, so that people are notified.
-func planComment(comments []forge.IssueComment, isBot func(string) bool, jobs []*prowv1.ProwJob, mustWrite bool) commentPlan {
-	var plan commentPlan
+// job makes a fresh comment, so that people are notified. What is said already is
+// not said again, so a plan that was carried out plans nothing.
+func planComment(comments []forge.IssueComment, isBot func(string) bool, jobs []*prowv1.ProwJob, summary bool, render func(rows []string) string) commentPlan {
 	var old []string
-	current := int64(0)
+	var own []forge.IssueComment
 	for _, c := range comments {
-		if !isBot(c.User.Login) || !strings.Contains(c.Body, commentTag) {
-			continue
-		}
-		if current != 0 {
-			plan.remove = append(plan.remove, current)
-		}
-		current = c.ID
-		old = append(old, tableRows(c.Body)...)
-	}
-	for i, row := range old {
-		later := func(r string) bool { return firstCell(r) == firstCell(row) }
-		about := func(j *prowv1.ProwJob) bool { return j.Spec.Context == firstCell(row) }
-		if !slices.ContainsFunc(old[i+1:], later) && !slices.ContainsFunc(jobs, about) {
-			plan.rows = append(plan.rows, row)
+		if isBot(c.User.Login) && strings.Contains(c.Body, commentTag) {
+			own = append(own, c)
+			old = append(old, tableRows(c.Body)...)
 		}
 	}
-	fresh := false
+	rows, fresh := planRows(old, jobs)
+	aborted := slices.ContainsFunc(jobs, func(j *prowv1.ProwJob) bool { return j.Status.State == prowv1.AbortedState })
+
+	var plan commentPlan
+	var current *forge.IssueComment
+	for i := range own {
+		if current != nil {
+			plan.remove = append(plan.remove, current.ID)
+		}
+		current = &own[i]
+	}
+	write := len(rows) > 0 || summary && !aborted
+	if write {
+		plan.text = render(rows)
+	}
+	switch {
+	case !write && current != nil:
+		plan.remove = append(plan.remove, current.ID)
+	case !write:
+	case current != nil && sameText(current.Body, plan.text):
+		plan.text = ""
+	case current != nil && !fresh && len(rows) > 0:
+		plan.edit = current.ID
+	default:
+		plan.create = true
+		if current != nil {
+			plan.remove = append(plan.remove, current.ID)
+		}
+	}
+	return plan
+}
+
+// planRows are the rows of the new table; fresh tells of a failure that no
+// comment shows yet. Of the rows of one context the last counts, and a verdict
+// about a context replaces its row. An error is no verdict.
+func planRows(old []string, jobs []*prowv1.ProwJob) (rows []string, fresh bool) {
+	for i, r := range old {
+		later := func(other string) bool { return firstCell(other) == firstCell(r) }
+		judged := func(j *prowv1.ProwJob) bool {
+			return cell(j.Spec.Context) == firstCell(r) && j.Status.State != prowv1.ErrorState
+		}
+		if !slices.ContainsFunc(old[i+1:], later) && !slices.ContainsFunc(jobs, judged) {
+			rows = append(rows, r)
+		}
+	}
 	for _, j := range jobs {
 		if j.Status.State == prowv1.FailureState {
-			plan.rows = append(plan.rows, row(j))
-			fresh = true
+			r := row(j)
+			rows = append(rows, r)
+			fresh = fresh || !slices.Contains(old, r)
 		}
 	}
-	if current != 0 {
-		if fresh || len(plan.rows) == 0 {
-			plan.remove = append(plan.remove, current)
-		} else {
-			plan.edit = current
-		}
-	}
-	aborted := slices.ContainsFunc(jobs, func(j *prowv1.ProwJob) bool { return j.Status.State == prowv1.AbortedState })
-	plan.write = len(plan.rows) > 0 || mustWrite && !aborted
-	return plan
+	return rows, fresh
+}
+
+// sameText compares as the forge stores: it may change line ends.
+func sameText(a, b string) bool {
+	normal := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
+	return normal(a) == normal(b)
 }
 
 // tableRows are the rows of a comment's table: the lines between a line of
@@ -86,8 +120,13 @@ func tableRows(body string) (rows []string) {
 }
 
 func firstCell(row string) string {
-	cell, _, _ := strings.Cut(row, " | ")
-	return cell
+	first, _, _ := strings.Cut(row, " | ")
+	return first
+}
+
+// cell is text in a form that can be read back from a cell of a table.
+func cell(text string) string {
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // row is the table row of a failed job.
@@ -99,14 +138,24 @@ func row(j *prowv1.ProwJob) string {
 		}
 	}
 	sha := ""
-	if len(j.Spec.Refs.Pulls) > 0 {
-		sha = j.Spec.Refs.Pulls[0].SHA
+	if refs := j.Spec.Refs; refs != nil && len(refs.Pulls) > 0 {
+		sha = refs.Pulls[0].SHA
 	}
-	return strings.Join([]string{j.Spec.Context, sha, fmt.Sprintf("[link](%s)", j.Status.URL), required, "`" + j.Spec.RerunCommand + "`"}, " | ")
+	return strings.TrimSpace(strings.Join([]string{
+		cell(j.Spec.Context), cell(sha), fmt.Sprintf("[link](%s)", cell(j.Status.URL)), required, "`" + cell(j.Spec.RerunCommand) + "`",
+	}, " | "))
 }
 
 // commentText writes the comment; extra is the rendering of the report template.
+// Of more rows than a comment can hold the last ones stay.
 func commentText(author string, rows []string, extra string) string {
+	size := 0
+	for i := len(rows) - 1; i >= 0; i-- {
+		if size += len(rows[i]) + 1; size > maxComment/2 {
+			rows = rows[i+1:]
+			break
+		}
+	}
 	var b strings.Builder
 	if len(rows) == 0 {
 		fmt.Fprintf(&b, "@%s: all tests **passed!**\n", author)
@@ -117,7 +166,7 @@ func commentText(author string, rows []string, extra string) string {
 			b.WriteString(r + "\n")
 		}
 	}
-	if extra != "" {
+	if extra != "" && len(extra) < maxComment/3 {
 		b.WriteString("\n" + extra + "\n")
 	}
 	b.WriteString("\n<details>\n\nThis comment is kept up to date: a row goes once its test has passed, and a new failure makes a new comment. " +

@@ -3,11 +3,12 @@ package github
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,13 +17,14 @@ import (
 	"prow/internal/config"
 	forge "prow/internal/forge/github"
 	"prow/internal/prowjob"
+	"prow/internal/report"
 	"prow/internal/statusdesc"
 )
 
 // reportLimit bounds one report.
 const reportLimit = 5 * time.Minute
 
-// Client is what the reporter asks of the forge.
+// Client is what the reporter asks of the forge about statuses and comments.
 type Client interface {
 	BotUserChecker(ctx context.Context) (func(login string) bool, error)
 	CreateStatus(ctx context.Context, org, repo, sha string, s forge.Status) error
@@ -35,20 +37,26 @@ type Client interface {
 // Reporter reports presubmits and postsubmits on GitHub.
 type Reporter struct {
 	Forge  Client
+	Checks Checks
 	Config func() *config.Config
-	// Jobs lists the other jobs of a pull request, for summary comments.
+	// Jobs lists the other jobs of a pull request by report.SubjectIndex.
 	Jobs client.Reader
+	// Whole reads a job with everything that a template may show.
+	Whole client.Reader
+	// Failures reads which tests of a run have failed, for check runs; nil reads none.
+	Failures func(ctx context.Context, job *prowv1.ProwJob) ([]Failure, error)
 	// Agent limits reports to jobs of one agent; empty is all.
 	Agent prowv1.ProwJobAgent
 	Log   *slog.Logger
 
-	pulls pullLocks
+	locks report.Locks
 }
 
 // Name is the key in status.prev_report_states.
 func (r *Reporter) Name() string { return prowv1.GitHubReporterName }
 
 // ShouldReport takes presubmits and postsubmits that report and are not Gerrit's.
+// A job that waits for a cluster has nothing to tell yet.
 func (r *Reporter) ShouldReport(_ context.Context, job *prowv1.ProwJob) bool {
 	switch {
 	case !job.Spec.Report, job.Spec.Refs == nil, job.Labels[prowv1.GerritReportLabel] != "",
@@ -59,70 +67,137 @@ func (r *Reporter) ShouldReport(_ context.Context, job *prowv1.ProwJob) bool {
 }
 
 // goneTexts tell that the forge will never take a status for this commit.
-var goneTexts = []string{"This SHA and context has reached the maximum number of statuses", "Not Found", "No commit found for SHA:"}
+var goneTexts = []string{"This SHA and context has reached the maximum number of statuses", `"message":"Not Found"`, "No commit found for SHA:"}
 
-// Report sets the commit status and, for complete presubmits, renews the comment.
+// isGone tells whether a commit takes no status, now or later.
+func isGone(err error) bool {
+	return forge.IsNotFound(err) || slices.ContainsFunc(goneTexts, func(text string) bool { return strings.Contains(err.Error(), text) })
+}
+
+// lastingTexts tell of refusals that stay until a person does something.
+var lastingTexts = []string{"issue is locked", "You must authenticate via a GitHub App"}
+
+// lasting marks such refusals, so that they are not tried for ever.
+func lasting(err error) error {
+	if forge.StatusCode(err) == http.StatusGone || err != nil && slices.ContainsFunc(lastingTexts, func(text string) bool { return strings.Contains(err.Error(), text) }) {
+		return report.UserError(err)
+	}
+	return err
+}
+
+// Report sets the commit status or check run and, for complete jobs of a pull
+// request, renews the comment.
 func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.ProwJob, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, reportLimit)
 	defer cancel()
 	cfg := r.Config().GitHubReporter
-	if err := r.status(ctx, job, cfg.JobTypesToReport); err != nil {
-		if slices.ContainsFunc(goneTexts, func(text string) bool { return strings.Contains(err.Error(), text) }) {
+	if err := r.result(ctx, job, &cfg); err != nil {
+		if isGone(err) {
 			prowjob.Logger(r.Log, job).InfoContext(ctx, "the commit takes no status any more", "error", err)
 			return []*prowv1.ProwJob{job}, 0, nil
 		}
-		return nil, 0, fmt.Errorf("set the status: %w", err)
+		return nil, 0, lasting(fmt.Errorf("set the status: %w", err))
 	}
-	if err := r.comment(ctx, job, cfg); err != nil {
-		return nil, 0, fmt.Errorf("comment: %w", err)
+	if err := r.comment(ctx, job, &cfg); err != nil {
+		return nil, 0, lasting(fmt.Errorf("comment: %w", err))
 	}
 	return []*prowv1.ProwJob{job}, 0, nil
 }
 
-func (r *Reporter) status(ctx context.Context, job *prowv1.ProwJob, types []prowv1.ProwJobType) error {
+// result sets the status or check run.
+func (r *Reporter) result(ctx context.Context, job *prowv1.ProwJob, cfg *config.GitHubReporter) error {
 	refs := job.Spec.Refs
-	if !slices.Contains(types, job.Spec.Type) || len(refs.Pulls) > 1 {
+	if !cfg.Reports(job.Spec.Type) || len(refs.Pulls) > 1 {
 		return nil
 	}
+	if cfg.CheckRuns(refs.Org, refs.Repo) {
+		return r.checkRun(ctx, job)
+	}
+	// From the look at the other runs until the status is written no other run may
+	// write its own, or the older one could have the last word.
+	unlock, err := r.locks.Lock(ctx, report.Subject(&job.Spec)+" "+job.Spec.Context)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if newer, err := r.newerRun(ctx, job); err != nil || newer == sameCommit {
+		return err
+	}
+	return r.status(ctx, job)
+}
+
+func (r *Reporter) status(ctx context.Context, job *prowv1.ProwJob) error {
 	state, err := statusState(job.Status.State)
 	if err != nil {
 		return err
 	}
-	sha := refs.BaseSHA
-	if len(refs.Pulls) > 0 {
-		sha = refs.Pulls[0].SHA
-	}
-	return r.Forge.CreateStatus(ctx, refs.Org, refs.Repo, sha, forge.Status{
+	refs := job.Spec.Refs
+	return r.Forge.CreateStatus(ctx, refs.Org, refs.Repo, headSHA(refs), forge.Status{
 		State: state, Context: job.Spec.Context, TargetURL: job.Status.URL, Description: statusdesc.Description(job.Status.Description, refs.BaseSHA),
 	})
 }
 
-func listed(repos []string, refs *prowv1.Refs) bool {
-	return slices.Contains(repos, refs.Org) || slices.Contains(repos, refs.Org+"/"+refs.Repo)
+// headSHA is the commit that a job is reported on.
+func headSHA(refs *prowv1.Refs) string {
+	if len(refs.Pulls) > 0 {
+		return refs.Pulls[0].SHA
+	}
+	return refs.BaseSHA
 }
 
-func (r *Reporter) comment(ctx context.Context, job *prowv1.ProwJob, cfg config.GitHubReporter) error {
+// newer says what newer runs of a job there are.
+type newer int
+
+const (
+	none newer = iota
+	// otherCommit: the pull request has a newer run on another commit.
+	otherCommit
+	// sameCommit: the commit has a newer run.
+	sameCommit
+)
+
+// newerRun looks for a newer run of the same context that reports too.
+func (r *Reporter) newerRun(ctx context.Context, job *prowv1.ProwJob) (newer, error) {
+	others, err := report.SameSubject(ctx, r.Jobs, job)
+	found := none
+	for i := range others {
+		o := &others[i]
+		if o.Spec.Context != job.Spec.Context || o.Spec.Type != job.Spec.Type || !o.CreationTimestamp.After(job.CreationTimestamp.Time) || !r.ShouldReport(ctx, o) {
+			continue
+		}
+		if headSHA(o.Spec.Refs) == headSHA(job.Spec.Refs) {
+			return sameCommit, err
+		}
+		found = otherCommit
+	}
+	return found, err
+}
+
+func (r *Reporter) comment(ctx context.Context, job *prowv1.ProwJob, cfg *config.GitHubReporter) error {
 	refs := job.Spec.Refs
 	if job.Spec.Type == prowv1.PresubmitJob && len(refs.Pulls) != 1 {
-		return fmt.Errorf("presubmit %s has %d pulls, not 1", job.Name, len(refs.Pulls))
+		return report.UserError(fmt.Errorf("presubmit %s has %d pulls, not 1", job.Name, len(refs.Pulls)))
 	}
-	if len(refs.Pulls) != 1 || listed(cfg.NoCommentRepos, refs) {
+	if len(refs.Pulls) != 1 || cfg.NoComments(refs.Org, refs.Repo) {
 		return nil
 	}
-	unlock, err := r.pulls.lock(ctx, fmt.Sprintf("%s/%s#%d", refs.Org, refs.Repo, refs.Pulls[0].Number))
+	unlock, err := r.locks.Lock(ctx, report.Subject(&job.Spec))
 	if err != nil {
 		return err
 	}
 	defer unlock()
 
-	jobs, summary := []*prowv1.ProwJob{job}, listed(cfg.SummaryCommentRepos, refs)
+	jobs, summary := []*prowv1.ProwJob{job}, cfg.SummaryComment(refs.Org, refs.Repo)
 	if summary {
-		if jobs, err = r.allOfPull(ctx, job); err != nil || jobs == nil {
-			return err
-		}
+		jobs, err = r.allOfPull(ctx, job)
+	} else if found, e := r.newerRun(ctx, job); e != nil || found != none {
+		return e
+	}
+	if err != nil {
+		return err
 	}
 	jobs = slices.DeleteFunc(jobs, func(j *prowv1.ProwJob) bool {
-		return !j.Spec.Report || !j.Complete() || !slices.Contains(cfg.JobTypesToReport, j.Spec.Type)
+		return !j.Spec.Report || !j.Complete() || !cfg.Reports(j.Spec.Type)
 	})
 	if len(jobs) == 0 {
 		return nil
@@ -131,25 +206,35 @@ func (r *Reporter) comment(ctx context.Context, job *prowv1.ProwJob, cfg config.
 	if err != nil {
 		return err
 	}
-	number := refs.Pulls[0].Number
-	comments, err := r.Forge.ListIssueComments(ctx, refs.Org, refs.Repo, number)
+	comments, err := r.Forge.ListIssueComments(ctx, refs.Org, refs.Repo, refs.Pulls[0].Number)
 	if err != nil {
 		return fmt.Errorf("list comments: %w", err)
 	}
-	plan := planComment(comments, isBot, jobs, summary)
-	for _, id := range plan.remove {
-		if err := r.Forge.DeleteComment(ctx, refs.Org, refs.Repo, id); err != nil {
-			return fmt.Errorf("delete comment %d: %w", id, err)
+	plan := planComment(comments, isBot, jobs, summary, func(rows []string) string {
+		return commentText(refs.Pulls[0].Author, rows, r.extra(ctx, jobs[0]))
+	})
+	return r.carryOut(ctx, refs, plan)
+}
+
+func (r *Reporter) carryOut(ctx context.Context, refs *prowv1.Refs, plan commentPlan) error {
+	switch {
+	case plan.create:
+		if err := r.Forge.CreateComment(ctx, refs.Org, refs.Repo, refs.Pulls[0].Number, plan.text); err != nil {
+			return fmt.Errorf("create the comment: %w", err)
+		}
+	case plan.edit != 0:
+		if err := r.Forge.EditComment(ctx, refs.Org, refs.Repo, plan.edit, plan.text); err != nil {
+			return fmt.Errorf("edit comment %d: %w", plan.edit, err)
 		}
 	}
-	if !plan.write {
-		return nil
+	var errs []error
+	for _, id := range plan.remove {
+		// Somebody may have deleted it since.
+		if err := r.Forge.DeleteComment(ctx, refs.Org, refs.Repo, id); err != nil && !forge.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete comment %d: %w", id, err))
+		}
 	}
-	text := commentText(refs.Pulls[0].Author, plan.rows, r.extra(ctx, jobs[0]))
-	if plan.edit != 0 {
-		return r.Forge.EditComment(ctx, refs.Org, refs.Repo, plan.edit, text)
-	}
-	return r.Forge.CreateComment(ctx, refs.Org, refs.Repo, number, text)
+	return errors.Join(errs...)
 }
 
 // extra renders the report template; a template that fails is logged and left out.
@@ -158,34 +243,44 @@ func (r *Reporter) extra(ctx context.Context, job *prowv1.ProwJob) string {
 	if t == nil {
 		return ""
 	}
+	log := prowjob.Logger(r.Log, job)
+	var whole prowv1.ProwJob
+	if err := r.Whole.Get(ctx, client.ObjectKeyFromObject(job), &whole); err != nil {
+		// It may be deleted by now; the slim job still has what most templates show.
+		log.WarnContext(ctx, "the report template gets a part of the job only", "error", err)
+		whole = *job
+	}
 	var b bytes.Buffer
-	if err := t.Execute(&b, job); err != nil {
-		prowjob.Logger(r.Log, job).ErrorContext(ctx, "the report template fails", "error", err)
+	if err := t.Execute(&b, &whole); err != nil {
+		log.ErrorContext(ctx, "the report template fails", "error", err)
 		return ""
 	}
 	return b.String()
 }
 
-// allOfPull lists the newest run of each reporting job of the pull request, nil
-// while any run is incomplete.
+// allOfPull lists the newest run of each reporting job of the pull request, none
+// while any run is incomplete. The job that is reported counts as it is now.
 func (r *Reporter) allOfPull(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.ProwJob, error) {
-	same := client.MatchingLabels{}
-	for _, key := range []string{prowv1.OrgLabel, prowv1.RepoLabel, prowv1.PullLabel} {
-		same[key] = job.Labels[key]
-	}
-	var list prowv1.ProwJobList
-	if err := r.Jobs.List(ctx, &list, client.InNamespace(job.Namespace), same); err != nil {
-		return nil, fmt.Errorf("list the jobs of the pull request: %w", err)
+	all, err := report.SameSubject(ctx, r.Jobs, job)
+	if err != nil {
+		return nil, err
 	}
 	newest := map[string]*prowv1.ProwJob{}
-	for i := range list.Items {
-		j := &list.Items[i]
-		if !j.Complete() {
-			return nil, nil
-		}
+	add := func(j *prowv1.ProwJob) {
 		if best := newest[j.Spec.Job]; j.Spec.Report && (best == nil || best.CreationTimestamp.Before(&j.CreationTimestamp)) {
 			newest[j.Spec.Job] = j
 		}
+	}
+	add(job)
+	complete := job.Complete()
+	for i := range all {
+		if j := &all[i]; j.Name != job.Name {
+			complete = complete && j.Complete()
+			add(j)
+		}
+	}
+	if !complete {
+		return nil, nil
 	}
 	out := make([]*prowv1.ProwJob, 0, len(newest))
 	for _, j := range newest {
@@ -193,44 +288,4 @@ func (r *Reporter) allOfPull(ctx context.Context, job *prowv1.ProwJob) ([]*prowv
 	}
 	slices.SortFunc(out, func(a, b *prowv1.ProwJob) int { return strings.Compare(a.Spec.Job, b.Spec.Job) })
 	return out, nil
-}
-
-// pullLocks serialise the comments of one pull request. A lock nobody holds or
-// waits for takes no memory.
-type pullLocks struct {
-	mu    sync.Mutex
-	locks map[string]*pullLock
-}
-
-type pullLock struct {
-	ch    chan struct{}
-	users int
-}
-
-func (l *pullLocks) lock(ctx context.Context, key string) (unlock func(), err error) {
-	l.mu.Lock()
-	if l.locks == nil {
-		l.locks = map[string]*pullLock{}
-	}
-	p := l.locks[key]
-	if p == nil {
-		p = &pullLock{ch: make(chan struct{}, 1)}
-		l.locks[key] = p
-	}
-	p.users++
-	l.mu.Unlock()
-	leave := func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if p.users--; p.users == 0 {
-			delete(l.locks, key)
-		}
-	}
-	select {
-	case p.ch <- struct{}{}:
-		return func() { <-p.ch; leave() }, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
-	}
 }

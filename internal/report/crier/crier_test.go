@@ -1,0 +1,347 @@
+package crier
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/kube"
+	"prow/internal/kube/kubetest"
+	"prow/internal/secret"
+	"prow/internal/service"
+)
+
+// childVariable makes this program a crier with these arguments, for the
+// benchmark, which measures a process of its own.
+const childVariable = "CRIER_TEST_ARGS"
+
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	if args := os.Getenv(childVariable); args != "" {
+		c := Command()
+		c.SetArgs(strings.Split(args, "\n"))
+		if err := c.ExecuteContext(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(kubetest.Run(m))
+}
+
+// flaky takes statuses, when it is not out of order.
+type flaky struct {
+	mu       sync.Mutex
+	out      bool
+	requests int
+	// taken are the states by context, in the order in which they came.
+	taken map[string][]string
+}
+
+func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requests++
+	switch {
+	case f.out && f.requests%2 == 0:
+		http.Error(w, `{"message":"Forbidden"}`, http.StatusForbidden)
+	case f.out:
+		http.Error(w, "bad gateway", http.StatusBadGateway)
+	case r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/statuses/"):
+		var s struct{ State, Context string }
+		_ = json.NewDecoder(r.Body).Decode(&s)
+		f.taken[s.Context] = append(f.taken[s.Context], s.State)
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte("{}"))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (f *flaky) set(out bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out = out
+}
+
+func (f *flaky) states(context string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.taken[context], ",")
+}
+
+func (f *flaky) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.requests
+}
+
+// world is a real API server, a forge and a namespace with jobs.
+type world struct {
+	t       testing.TB
+	cluster *kubetest.Cluster
+	ns      string
+	jobs    client.Client
+	forge   *flaky
+	options Options
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, cluster: kubetest.Start(t), forge: &flaky{taken: map[string][]string{}}}
+	w.ns = w.cluster.Namespace(t)
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.jobs, err = client.New(w.cluster.Config, client.Options{Scheme: scheme}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(w.forge)
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(path, []byte("prowjob_namespace: "+w.ns+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	w.options.Bind(fs)
+	args := []string{
+		"--config-path=" + path, "--kubeconfig=" + w.cluster.KubeconfigPath, "--no-in-cluster-config", "--github-workers=4",
+		"--github-endpoint=" + server.URL, "--github-client.initial-delay=5ms", "--github-client.max-retries=2",
+	}
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.options.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// start runs a replica and returns what ends it.
+func (w *world) start(change ...func(*Options)) (stop func()) {
+	w.t.Helper()
+	o := w.options
+	for _, f := range change {
+		f(&o)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	rt := service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store))
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, rt, &o) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				w.t.Errorf("crier ended with %v", err)
+			}
+		})
+	}
+	w.t.Cleanup(stop)
+	return stop
+}
+
+func (w *world) job(name string, state prowv1.ProwJobState) *prowv1.ProwJob {
+	w.t.Helper()
+	j := &prowv1.ProwJob{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns}, Spec: prowv1.ProwJobSpec{
+		Type: prowv1.PostsubmitJob, Job: name, Context: name, Report: true, Agent: prowv1.KubernetesAgent, Refs: &prowv1.Refs{Org: "o", Repo: "r", BaseRef: "main", BaseSHA: "0123456789012345678901234567890123456789"},
+	}, Status: prowv1.ProwJobStatus{State: state, StartTime: metav1.Now()}}
+	if err := w.jobs.Create(w.t.Context(), j); err != nil {
+		w.t.Fatal(err)
+	}
+	return j
+}
+
+func (w *world) becomes(j *prowv1.ProwJob, state prowv1.ProwJobState) {
+	w.t.Helper()
+	before := j.DeepCopy()
+	done := metav1.Now()
+	j.Status.State, j.Status.CompletionTime = state, &done
+	if err := w.jobs.Patch(w.t.Context(), j, client.MergeFrom(before)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) until(what string, met func() bool) {
+	w.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(90 * time.Second)
+	for !met() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			w.t.Fatalf("not within the limit: %s", what)
+		}
+	}
+}
+
+func (w *world) recorded(j *prowv1.ProwJob) prowv1.ProwJobState {
+	var now prowv1.ProwJob
+	if err := w.jobs.Get(context.Background(), client.ObjectKeyFromObject(j), &now); err != nil {
+		return ""
+	}
+	return now.Status.PrevReportStates[prowv1.GitHubReporterName]
+}
+
+// TestAnOutageAndTwoReplicas: every report arrives once the forge heals, in order
+// and none twice, and one replica takes over from another.
+func TestAnOutageAndTwoReplicas(t *testing.T) {
+	w := newWorld(t)
+	w.forge.set(true)
+	replicas := []func(){w.start(), w.start()}
+	var jobs []*prowv1.ProwJob
+	for i := range 30 {
+		jobs = append(jobs, w.job(fmt.Sprintf("job-%d", i), prowv1.PendingState))
+	}
+	w.until("an outage that is noticed", func() bool { return w.forge.asked() > 150 })
+	for i, j := range jobs {
+		if i%2 == 0 {
+			w.becomes(j, prowv1.SuccessState)
+		}
+	}
+	w.until("more of it", func() bool { return w.forge.asked() > 300 })
+	w.forge.set(false)
+	want := func(i int) prowv1.ProwJobState {
+		if i%2 == 0 {
+			return prowv1.SuccessState
+		}
+		return prowv1.PendingState
+	}
+	for i, j := range jobs {
+		w.until(j.Name+" recorded", func() bool { return w.recorded(j) == want(i) })
+		if got := w.forge.states(j.Name); got != string(want(i)) {
+			t.Errorf("%s was told %s, want %s once", j.Name, got, want(i))
+		}
+	}
+	replicas[0]()
+	last := w.job("last", prowv1.PendingState)
+	w.until("the other replica reports", func() bool { return w.recorded(last) == prowv1.PendingState })
+	w.becomes(last, prowv1.SuccessState)
+	w.until("and goes on", func() bool { return w.recorded(last) == prowv1.SuccessState })
+	if got := w.forge.states("last"); got != "pending,success" {
+		t.Errorf("told %s", got)
+	}
+	before := w.forge.asked()
+	replicas[1]()
+	restarted := w.start()
+	extra := w.job("extra", prowv1.PendingState)
+	w.until("a report after the restart", func() bool { return w.recorded(extra) == prowv1.PendingState })
+	restarted()
+	if n := w.forge.asked() - before; n != 1 {
+		t.Errorf("%d requests after the restart, want that about the new job only", n)
+	}
+}
+
+func TestDryRunTellsAndRecordsNothing(t *testing.T) {
+	w := newWorld(t)
+	j := w.job("a", prowv1.PendingState)
+	stop := w.start(func(o *Options) { o.DryRun = true })
+	real := w.start(func(o *Options) { o.Enablement.DisabledOrgs = []string{"o"} })
+	other := w.job("b", prowv1.PendingState)
+	other.Spec.Refs.Org = "another"
+	if err := w.jobs.Update(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	w.until("a report of the replica that is no dry run", func() bool { return w.recorded(other) == prowv1.PendingState })
+	stop()
+	real()
+	if w.recorded(j) != "" || w.forge.states("a") != "" || w.forge.states("b") != "pending" {
+		t.Errorf("recorded %q, told %q and %q", w.recorded(j), w.forge.states("a"), w.forge.states("b"))
+	}
+}
+
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no workers":       {nil, "no reporter is enabled"},
+		"negative workers": {[]string{"--gerrit-workers=-1", "--github-workers=1"}, "--gerrit-workers must not be negative"},
+		"storage only":     {[]string{"--blob-storage-workers=1"}, ""},
+		"a bad endpoint does not matter without GitHub": {[]string{"--blob-storage-workers=1", "--github-endpoint=:"}, ""},
+		"a bad endpoint with GitHub":                    {[]string{"--github-workers=1", "--github-endpoint=:"}, "--github-endpoint"},
+		"Slack without tokens":                          {[]string{"--slack-workers=1"}, "--slack-token-file"},
+		"Slack with a further token":                    {[]string{"--slack-workers=1", "--additional-slack-token-files=host=/x"}, ""},
+		"a Slack token without a host":                  {[]string{"--slack-workers=1", "--additional-slack-token-files=/x"}, "host=path"},
+		"two Slack tokens for a host":                   {[]string{"--slack-workers=1", "--additional-slack-token-files=h=/x", "--additional-slack-token-files=h=/y"}, "two token files"},
+		"a fraction above one":                          {[]string{"--kubernetes-blob-storage-workers=1", "--kubernetes-report-fraction=1.1"}, "between 0 and 1"},
+		"a cookie file that is missing":                 {[]string{"--gerrit-workers=1", "--cookiefile=" + dir + "/none"}, "--cookiefile"},
+		"a cookie file without Gerrit":                  {[]string{"--pubsub-workers=1", "--cookiefile=" + dir + "/none"}, ""},
+		"flags that never did anything":                 {[]string{"--resultstore-workers=1", "--gerrit-projects=x=y", "--num-workers=3"}, ""},
+		"a repository that is none":                     {[]string{"--github-workers=1", "--github-enabled-repo=o"}, "org/repo"},
+		"an org that is enabled and disabled":           {[]string{"--github-workers=1", "--github-enabled-org=o", "--github-disabled-org=o"}, "both name o"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o Options
+			fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+			fs.SetOutput(new(strings.Builder))
+			o.Bind(fs)
+			if err := fs.Parse(append([]string{"--config-path=" + path}, tc.args...)); err != nil {
+				t.Fatal(err)
+			}
+			err := o.Validate()
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestSlackNeedsConfiguration(t *testing.T) {
+	w := newWorld(t)
+	o := w.options
+	o.SlackWorkers, o.SlackTokenFile = 1, filepath.Join(t.TempDir(), "token")
+	rt := service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store))
+	if err := Run(t.Context(), rt, &o); err == nil || !strings.Contains(err.Error(), "slack_reporter_configs") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBuildClustersFollowTheFiles(t *testing.T) {
+	now := time.Unix(1000, 0)
+	config := kube.Clusters{"": {Host: "https://a"}, "default": {Host: "https://a"}}
+	var broken error
+	b := &buildClusters{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), load: func() (kube.Clusters, error) { return config, broken }}
+	first, ok := b.client("default")
+	if _, early := b.client("new"); !ok || early {
+		t.Fatal("clusters at the start")
+	}
+	config = kube.Clusters{"": {Host: "https://a"}, "default": {Host: "https://a"}, "new": {Host: "https://b"}}
+	now = now.Add(rereadAfter)
+	if _, ok := b.client("new"); !ok {
+		t.Error("a cluster that appeared is not known")
+	}
+	if again, _ := b.client("default"); again != first {
+		t.Error("a cluster that is as before has another client")
+	}
+	broken = fmt.Errorf("half a file")
+	now = now.Add(rereadAfter)
+	if _, ok := b.client("new"); !ok {
+		t.Error("a file that cannot be read changes something")
+	}
+}
