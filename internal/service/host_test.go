@@ -79,7 +79,7 @@ func TestProbe39ReadinessAndGracefulShutdown(t *testing.T) {
 	}
 	close(declare)
 	eventually(t, "ready", func() bool { return get(health, "/healthz/ready") == 200 })
-	for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/fgprof?seconds=0"} {
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/fgprof?seconds=1"} {
 		if code := get(pprof, path); code != 200 {
 			t.Errorf("%s is %d", path, code)
 		}
