@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -83,7 +84,9 @@ func Host(ctx context.Context, name string, instruments *Instrumentation, run fu
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versionMetric(Version()))
 	rt := NewRuntime(name, log, level, registry, secrets)
+	// Kubernetes' libraries write where everything else does.
 	ctrllog.SetLogger(logr.FromSlogHandler(rt.Log.Handler()))
+	klog.SetSlogLogger(rt.Log)
 
 	// The instruments outlive the component, so that its shutdown can be watched.
 	served, stopServing := context.WithCancel(context.WithoutCancel(ctx))
