@@ -2,6 +2,7 @@ package jobview
 
 import (
 	"maps"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,7 +15,7 @@ import (
 type Job struct {
 	metav1.TypeMeta `json:",inline"`
 	// ObjectMeta has name, namespace, UID, version, creation time, and of the
-	// labels the number of the retry.
+	// labels the number of the retry; all labels and annotations WithMetadata.
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              Spec   `json:"spec"`
 	Status            Status `json:"status"`
@@ -24,11 +25,35 @@ type Job struct {
 type Spec struct {
 	Type prowv1.ProwJobType `json:"type"`
 	Job  string             `json:"job"`
+	// The rest is there WithMetadata only.
+	Agent     prowv1.ProwJobAgent `json:"agent"`
+	Refs      *Refs               `json:"refs"`
+	ExtraRefs []Refs              `json:"extra_refs"`
+}
+
+// Refs name a branch of a repository.
+type Refs struct {
+	Org     string `json:"org"`
+	Repo    string `json:"repo"`
+	BaseRef string `json:"base_ref"`
+}
+
+// MainRefs are the refs that say which code a job is about: its refs, or the
+// first extra refs, or empty ones.
+func (s *Spec) MainRefs() Refs {
+	if s.Refs != nil {
+		return *s.Refs
+	}
+	if len(s.ExtraRefs) > 0 {
+		return s.ExtraRefs[0]
+	}
+	return Refs{}
 }
 
 // Status says how far a run came.
 type Status struct {
 	StartTime        metav1.Time                    `json:"startTime"`
+	PendingTime      *metav1.Time                   `json:"pendingTime"` // WithMetadata
 	CompletionTime   *metav1.Time                   `json:"completionTime"`
 	State            prowv1.ProwJobState            `json:"state"`
 	PrevReportStates map[string]prowv1.ProwJobState `json:"prev_report_states"`
@@ -41,7 +66,12 @@ func (j *Job) Complete() bool { return j.Status.CompletionTime != nil }
 func (j *Job) DeepCopyObject() runtime.Object {
 	out := *j
 	j.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
-	out.Status.CompletionTime = j.Status.CompletionTime.DeepCopy()
+	out.Status.CompletionTime, out.Status.PendingTime = j.Status.CompletionTime.DeepCopy(), j.Status.PendingTime.DeepCopy()
+	out.Spec.ExtraRefs = slices.Clone(j.Spec.ExtraRefs)
+	if j.Spec.Refs != nil {
+		refs := *j.Spec.Refs
+		out.Spec.Refs = &refs
+	}
 	out.Status.PrevReportStates = maps.Clone(j.Status.PrevReportStates)
 	return &out
 }
@@ -76,7 +106,17 @@ func trim(obj any) (any, error) {
 		kept.Labels = map[string]string{prowv1.RerunAttemptLabel: attempt}
 	}
 	j.TypeMeta, j.ObjectMeta = metav1.TypeMeta{}, kept
+	j.Spec = Spec{Type: j.Spec.Type, Job: j.Spec.Job}
+	j.Status.PendingTime = nil
 	return j, nil
+}
+
+// trimToMetadata drops less.
+func trimToMetadata(obj any) (any, error) {
+	if j, ok := obj.(*Job); ok {
+		j.TypeMeta, j.ManagedFields = metav1.TypeMeta{}, nil
+	}
+	return obj, nil
 }
 
 // codecs decode ProwJobs as Jobs.

@@ -19,9 +19,21 @@ type View struct {
 	informer cache.SharedIndexInformer
 }
 
+// Option changes what a view keeps.
+type Option func(*options)
+
+type options struct{ transform cache.TransformFunc }
+
+// WithMetadata keeps labels, annotations, agent, refs and the time of pending.
+func WithMetadata() Option { return func(o *options) { o.transform = trimToMetadata } }
+
 // New makes a view of the ProwJobs in a namespace that match a label selector;
 // an empty one matches all. Run fills it.
-func New(config *rest.Config, namespace, selector string) (*View, error) {
+func New(config *rest.Config, namespace, selector string, opts ...Option) (*View, error) {
+	o := options{transform: trim}
+	for _, opt := range opts {
+		opt(&o)
+	}
 	config = rest.CopyConfig(config)
 	config.APIPath, config.GroupVersion, config.NegotiatedSerializer = "/apis", &prowv1.SchemeGroupVersion, codecs()
 	client, err := rest.RESTClientFor(config)
@@ -30,7 +42,7 @@ func New(config *rest.Config, namespace, selector string) (*View, error) {
 	}
 	watch := cache.NewFilteredListWatchFromClient(client, "prowjobs", namespace, func(o *metav1.ListOptions) { o.LabelSelector = selector })
 	informer := cache.NewSharedIndexInformer(watch, &Job{}, 0, cache.Indexers{})
-	if err := informer.SetTransform(trim); err != nil {
+	if err := informer.SetTransform(o.transform); err != nil {
 		return nil, fmt.Errorf("view of ProwJobs: %w", err)
 	}
 	return &View{informer: informer}, nil
@@ -64,4 +76,19 @@ func (v *View) Jobs() []*Job {
 		jobs[i] = o.(*Job) //nolint:errcheck // the view holds nothing else
 	}
 	return jobs
+}
+
+// OnUpdate has f called, one call at a time, with every change of a job that
+// the view has already. It must be called before Run.
+func (v *View) OnUpdate(f func(before, after *Job)) error {
+	_, err := v.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) {
+		b, okB := before.(*Job)
+		if a, okA := after.(*Job); okA && okB {
+			f(b, a)
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("follow changes of ProwJobs: %w", err)
+	}
+	return nil
 }
