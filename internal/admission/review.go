@@ -19,6 +19,12 @@ const maxReview = 8 << 20
 // Decision answers a request. An error is a failure of the server, not a verdict.
 type Decision func(r *http.Request, request *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error)
 
+// BadRequestError marks a review whose object is no ProwJob; it is answered 400.
+type BadRequestError struct{ Err error }
+
+func (e *BadRequestError) Error() string { return e.Err.Error() }
+func (e *BadRequestError) Unwrap() error { return e.Err }
+
 // Handler answers admission reviews with decisions, in the version in which
 // they were asked. What is no review is answered 400, what cannot be decided 500.
 func Handler(decide Decision, log *slog.Logger) http.Handler {
@@ -37,7 +43,11 @@ func Handler(decide Decision, log *slog.Logger) http.Handler {
 		response, err := decide(r, review.Request)
 		if err != nil {
 			log.ErrorContext(r.Context(), "a ProwJob was not judged", "namespace", review.Request.Namespace, "name", review.Request.Name, "error", err)
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			code := http.StatusInternalServerError
+			if _, bad := errors.AsType[*BadRequestError](err); bad {
+				code = http.StatusBadRequest
+			}
+			http.Error(w, err.Error(), code)
 			return
 		}
 		if !response.Allowed {
