@@ -34,6 +34,8 @@ type Horologium struct {
 	DryRun bool
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Took, if set, is told how long each tick took.
+	Took func(time.Duration)
 
 	seen     map[string]sighting
 	reckoned reckoning
@@ -57,6 +59,10 @@ type start struct {
 // Tick looks at every periodic once. An error about one does not keep the
 // others from starting.
 func (h *Horologium) Tick(ctx context.Context) error {
+	if h.Took != nil {
+		begin := h.Now()
+		defer func() { h.Took(h.Now().Sub(begin)) }()
+	}
 	cfg := h.Config()
 	starts, err := h.plan(cfg)
 	errs := []error{err}

@@ -3,8 +3,10 @@ package horologium
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -69,12 +71,17 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
+	took := prometheus.NewGauge(prometheus.GaugeOpts{Name: "horologium_tick_duration_seconds", Help: "Time used by the last look at all periodics, in seconds."})
+	if err := rt.Metrics.Register(took); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
 	return base.Run(ctx, view.Run, func(ctx context.Context) error {
 		if err := view.WaitForSync(ctx, o.ListTimeout); err != nil || ctx.Err() != nil {
 			return err
 		}
 		rt.SetReady()
-		h := &Horologium{Create: jobs, Runs: view.Jobs, Config: base.Config.Get, DryRun: o.DryRun, Now: time.Now, Log: rt.Log}
+		h := &Horologium{Create: jobs, Runs: view.Jobs, Config: base.Config.Get, DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
+			Took: func(d time.Duration) { took.Set(d.Seconds()) }}
 		work := func(ctx context.Context) error { return h.run(ctx, base, rt) }
 		if o.NoLeaderElection || o.DryRun { // a lease is a change as well
 			return work(ctx)
