@@ -54,6 +54,7 @@ func components() []*cobra.Command {
 		statusreconciler.Command(),
 		tide.Command(),
 		tot.Command(),
+		tot.FallbackCheckCommand(),
 		webhookserver.Command(),
 	}
 }

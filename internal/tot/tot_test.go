@@ -202,3 +202,41 @@ periodics: [{name: nightly, interval: 1h, spec: {containers: [{image: i, command
 		t.Error(got)
 	}
 }
+
+func TestFallbackCheck(t *testing.T) {
+	complete := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/config":
+			_, _ = io.WriteString(w, "plank: {}\npresubmits: {o/r: [{name: unit, x: 1}]}\npostsubmits: {o/r: [{name: post}]}\nperiodics: [{name: nightly}]\n")
+		case "/b/logs/nightly/latest-build.txt", "/b/pr-logs/directory/unit":
+		case "/b/pr-logs/directory/unit/latest-build.txt":
+			if !complete {
+				http.NotFound(w, r)
+			}
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	check := func() (string, error) {
+		var out strings.Builder
+		cmd := FallbackCheckCommand()
+		cmd.SetOut(&out)
+		cmd.SetArgs([]string{"--prow-url=" + server.URL + "/", "--bucket=" + server.URL + "/b/"})
+		err := cmd.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	if out, err := check(); err == nil || out != "OK: nightly\nIGNORE: post\nNOT FOUND: unit\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+	complete = true
+	if out, err := check(); err != nil || out != "OK: nightly\nIGNORE: post\nOK: unit\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+	cmd := FallbackCheckCommand()
+	cmd.SetArgs([]string{"--bucket=x"})
+	if err := cmd.ExecuteContext(t.Context()); err == nil {
+		t.Error("a missing flag is accepted")
+	}
+}
