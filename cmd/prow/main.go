@@ -10,15 +10,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	_ "time/tzdata" // cron jobs name time zones, and images may have none
 
 	"github.com/spf13/cobra"
 
+	"prow/internal/admission"
 	"prow/internal/checkconfig"
 	"prow/internal/configtool"
 	"prow/internal/controller/horologium"
 	"prow/internal/controller/manager"
 	"prow/internal/controller/sinker"
+	"prow/internal/controller/statusreconciler"
 	"prow/internal/deck"
+	"prow/internal/exporter"
 	"prow/internal/forge/local"
 	"prow/internal/ghproxy"
 	"prow/internal/gitmirror"
@@ -29,17 +33,21 @@ import (
 	"prow/internal/report/crier"
 	"prow/internal/service"
 	"prow/internal/tide"
+	"prow/internal/tot"
+	"prow/internal/webhookserver"
 )
 
 // components is the table: one line for each.
 func components() []*cobra.Command {
 	return []*cobra.Command{
+		admission.Command(),
 		checkconfig.Command(),
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
 		ghproxy.Command(),
 		gitmirror.Command(),
+		exporter.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
 		local.Command(),
@@ -47,7 +55,11 @@ func components() []*cobra.Command {
 		mkpj.Command(),
 		mkpod.Command(),
 		sinker.Command(),
+		statusreconciler.Command(),
 		tide.Command(),
+		tot.Command(),
+		tot.FallbackCheckCommand(),
+		webhookserver.Command(),
 	}
 }
 

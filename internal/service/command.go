@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"prow/internal/secret"
 )
@@ -64,31 +67,65 @@ func Command[O Options](name, short, long string, options O, run Run[O]) *cobra.
 	return cmd
 }
 
+// shutdownLimit is how long a component may take to finish what it accepted.
+const shutdownLimit = time.Minute
+
 // Host runs one component as a program: with a log on standard error, health,
-// metrics and pprof, until a signal arrives or the component ends.
+// metrics and pprof, until a signal arrives or the component ends. Only the
+// first signal is caught: a second one kills.
 func Host(ctx context.Context, name string, instruments *Instrumentation, run func(context.Context, *Runtime) error) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 
 	level := new(slog.LevelVar)
 	secrets := new(secret.Store)
 	log := NewLogger(os.Stderr, level, secrets)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versionMetric(Version()))
 	rt := NewRuntime(name, log, level, registry, secrets)
+	// Kubernetes' libraries write where everything else does.
 	ctrllog.SetLogger(logr.FromSlogHandler(rt.Log.Handler()))
+	klog.SetSlogLogger(rt.Log)
 
 	// The instruments outlive the component, so that its shutdown can be watched.
 	served, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	group, groupCtx := errgroup.WithContext(served)
-	if err := instruments.start(groupCtx, group, rt, registry); err != nil {
+	if err := instruments.start(groupCtx, group, rt, union{registry, ctrlmetrics.Registry}); err != nil {
 		stopServing()
-		return err
+		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return secrets.Run(groupCtx, rt.Log) })
-	err := run(ctx, rt)
+	err := finish(ctx, rt, shutdownLimit, run)
 	stopServing()
 	return errors.Join(err, group.Wait())
+}
+
+// finish runs run, and waits for it no longer than limit after ctx has ended:
+// what hangs then is left behind, which must be as harmless as a kill.
+func finish(ctx context.Context, rt *Runtime, limit time.Duration, run func(context.Context, *Runtime) error) error {
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, rt)
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = nil // it was told to end, and did
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		rt.Log.Warn("ends although not everything is finished", "waited", limit.String())
+		return nil
+	}
 }
 
 // NormalizeArgs gives long flags with a single dash their second one, because

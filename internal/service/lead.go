@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +35,9 @@ type Lease struct {
 	// without one. It is for components that used to have none: an installation
 	// keeps working with the rights it has granted, and is told.
 	Optional bool
+	// Vacated, if set, is told before the work begins when the last holder was
+	// last known to lead. It is not called where there was none.
+	Vacated func(at time.Time)
 }
 
 // Lead waits until this process leads and then runs run. The context of run
@@ -61,12 +65,42 @@ func Lead(ctx context.Context, rt *Runtime, config *rest.Config, lease Lease, ru
 	if err != nil {
 		host = rt.Name
 	}
-	lock := &resourcelock.LeaseLock{
+	lock := &watchedLock{Interface: &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name},
 		Client:     client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + uuid.NewString()},
+	}}
+	return lead(ctx, rt, lock, func(ctx context.Context) error {
+		if at := lock.vacated(); lease.Vacated != nil && !at.IsZero() {
+			lease.Vacated(at)
+		}
+		return run(ctx)
+	})
+}
+
+// watchedLock remembers when somebody else held the lock last.
+type watchedLock struct {
+	resourcelock.Interface
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Get implements resourcelock.Interface.
+func (l *watchedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.Interface.Get(ctx)
+	if err == nil && record.HolderIdentity != l.Identity() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.last = record.RenewTime.Time
 	}
-	return lead(ctx, rt, lock, run)
+	return record, raw, err
+}
+
+func (l *watchedLock) vacated() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
 }
 
 func lead(ctx context.Context, rt *Runtime, lock resourcelock.Interface, run func(context.Context) error) error {

@@ -38,10 +38,19 @@ func (h handler) WithGroup(name string) slog.Handler             { return handle
 
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	r = r.Clone()
-	r.AddAttrs(slog.String("severity", strings.ToLower(r.Level.String())))
+	own := map[string]bool{}
+	r.Attrs(func(a slog.Attr) bool { own[a.Key] = true; return true })
+	// What the record says itself wins.
+	add := func(key, value string) {
+		if !own[key] {
+			r.AddAttrs(slog.String(key, value))
+		}
+	}
+	add("severity", strings.ToLower(r.Level.String()))
 	if r.PC != 0 {
 		frame, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
-		r.AddAttrs(slog.String("file", filepath.Base(frame.File)), slog.String("func", frame.Function))
+		add("file", filepath.Base(frame.File))
+		add("func", frame.Function)
 	}
 	return h.next.Handle(ctx, r)
 }

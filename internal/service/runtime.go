@@ -25,11 +25,18 @@ type Runtime struct {
 
 	readyOnce sync.Once
 	ready     chan struct{}
+	gateway   chan PushGateway
+
+	mu     sync.Mutex
+	checks []func() error
 }
 
 // NewRuntime makes a Runtime for a component.
 func NewRuntime(name string, log *slog.Logger, level *slog.LevelVar, metrics prometheus.Registerer, secrets *secret.Store) *Runtime {
-	return &Runtime{Name: name, Log: log.With("component", name), Level: level, Metrics: metrics, Secrets: secrets, ready: make(chan struct{})}
+	return &Runtime{
+		Name: name, Log: log.With("component", name), Level: level, Metrics: metrics, Secrets: secrets,
+		ready: make(chan struct{}), gateway: make(chan PushGateway, 1),
+	}
 }
 
 // SetReady declares that the component has started and serves. It may be called more than once.
@@ -37,6 +44,38 @@ func (r *Runtime) SetReady() { r.readyOnce.Do(func() { close(r.ready) }) }
 
 // Ready is closed once the component has declared that it serves.
 func (r *Runtime) Ready() <-chan struct{} { return r.ready }
+
+// CheckReady adds a condition of readiness: while it returns an error,
+// /healthz/ready answers 503 with its text.
+func (r *Runtime) CheckReady(check func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checks = append(r.checks, check)
+}
+
+func (r *Runtime) checkReady() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, check := range r.checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Push has the metrics pushed from now on; what is asked for first counts. It
+// does nothing without an endpoint, and where a host of several components
+// serves the metrics of all of them.
+func (r *Runtime) Push(gateway PushGateway) {
+	if gateway.Endpoint == "" {
+		return
+	}
+	select {
+	case r.gateway <- gateway:
+	default:
+	}
+}
 
 // Agent is the User-Agent of the component.
 func (r *Runtime) Agent() string { return r.Name + "/" + Version() }

@@ -94,6 +94,7 @@ func TestCommand(t *testing.T) {
 		"accepts a single dash":     {args: []string{"-word=good"}},
 		"refuses bad values":        {args: []string{"--word=bad"}, err: true},
 		"refuses unknown flags":     {args: []string{"--nope"}, usage: true, err: true},
+		"refuses a bad interval":    {args: []string{"--profile-memory-usage", "--memory-profile-interval=0s"}, err: true},
 		"refuses ports that are no": {args: []string{"--health-port=70000"}, err: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,15 +127,24 @@ func TestReadinessIsDeclared(t *testing.T) {
 	code := func() int {
 		r, _ := http.NewRequest(http.MethodGet, "/healthz/ready", nil)
 		w := &recorder{}
-		HealthHandler(rt.Ready()).ServeHTTP(w, r)
+		HealthHandler(rt.Ready(), rt.checkReady).ServeHTTP(w, r)
 		return w.code
 	}
-	if code() != http.StatusNotFound {
+	if code() != 404 {
 		t.Error("ready before it said so")
 	}
 	rt.SetReady()
 	if code() != 200 {
 		t.Error("not ready after it said so")
+	}
+	failing := errors.New("no")
+	rt.CheckReady(func() error { return failing })
+	if code() != 503 {
+		t.Error("ready although a check fails")
+	}
+	failing = nil
+	if code() != 200 {
+		t.Error("not ready although the checks pass")
 	}
 }
 

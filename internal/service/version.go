@@ -1,6 +1,12 @@
 package service
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // version is set by the linker: v<yyyymmdd>-<commit>.
 var version string
@@ -19,4 +25,22 @@ func Version() string {
 		}
 	}
 	return "unset/0"
+}
+
+// versionMetric is the gauge prow_version.
+func versionMetric(version string) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "prow_version", Help: "Day of the build, in seconds since 1970; -1 if the version names none."})
+	g.Set(buildDay(version))
+	return g
+}
+
+// buildDay is the day in a version such as v20260102-abcdef, in seconds since
+// 1970, or -1.
+func buildDay(version string) float64 {
+	day, _, found := strings.Cut(strings.TrimPrefix(version, "v"), "-")
+	t, err := time.Parse("20060102", day)
+	if !found || err != nil || !strings.HasPrefix(version, "v") {
+		return -1
+	}
+	return float64(t.Unix())
 }

@@ -34,6 +34,7 @@ import (
 	"prow/internal/secret"
 	"prow/internal/service"
 	"prow/internal/tide"
+	"prow/internal/webhookserver"
 	"prow/standalone/controlplane"
 	"prow/standalone/node"
 	"prow/standalone/node/containerexec"
@@ -257,7 +258,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 			})
 		}},
 		{horologium.Name, func(ctx context.Context, rt *service.Runtime) error {
-			return horologium.Run(ctx, rt, &horologium.Options{Config: cfg, Kubernetes: kubernetes, ListTimeout: time.Minute})
+			return horologium.Run(ctx, rt, &horologium.Options{Config: cfg, Kubernetes: kubernetes, ListTimeout: time.Minute, NoLeaderElection: true})
 		}},
 		{tide.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return tide.Run(ctx, rt, &tide.Options{
@@ -277,7 +278,18 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 			return deck.Run(ctx, rt, options)
 		}},
 		{sinker.Name, func(ctx context.Context, rt *service.Runtime) error {
-			return sinker.Run(ctx, rt, &sinker.Options{Config: cfg, Kubernetes: kubernetes})
+			return sinker.Run(ctx, rt, &sinker.Options{Config: cfg, Kubernetes: kubernetes, NoLeaderElection: true})
+		}},
+		{webhookserver.Name, func(ctx context.Context, rt *service.Runtime) error {
+			// The API server of this process finds it by the address that is registered at every start.
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			return webhookserver.Run(ctx, rt, &webhookserver.Options{
+				Config: cfg, Kubernetes: kubernetes, Directory: o.path("secrets", "webhook"), ExpiryYears: 30, Minutes: 1,
+				Local: &webhookserver.Local{Listener: listener},
+			})
 		}},
 	}
 }

@@ -270,14 +270,6 @@ func startManager(ctx context.Context, b *testing.B, program, server, ns string)
 	}
 }
 
-func freePort(b *testing.B) int {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(b, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func (p *process) end(b *testing.B) {
 	b.Helper()
 	must(b, p.cmd.Process.Signal(os.Interrupt))

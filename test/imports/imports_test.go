@@ -30,7 +30,7 @@ var (
 	foundation = []string{"api", "internal/secret", "internal/git", "internal/storage", "internal/joblabels"}
 	domain     = append([]string{
 		"internal/service", "internal/kube", "internal/store", "internal/config", "internal/owners", "internal/prowjob", "internal/pod",
-		"internal/inrepo", "internal/forge/github", "internal/forge/gerrit", "internal/joburl", "internal/statusdesc",
+		"internal/inrepo", "internal/forge/github", "internal/forge/gerrit", "internal/joburl", "internal/statusdesc", "internal/wiring", "internal/jobview",
 	}, foundation...)
 	utilities = []string{"internal/pod/clone", "internal/pod/entry", "internal/pod/upload", "internal/pod/sidecar", "internal/pod/censor", "internal/pod/options", "internal/pod/downward", "internal/pod/cli", "internal/pod/wrapper", "internal/pod/initupload"}
 )
@@ -69,8 +69,15 @@ var rules = []rule{
 	{room: "internal/plugins/plugintest", may: append([]string{"internal/plugins", "internal/forge/local"}, domain...), heavy: true},
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/hook", may: append([]string{"internal/plugins"}, domain...), heavy: true},
+	{room: "internal/jobview", may: []string{"api"}, heavy: true},
+	{room: "internal/wiring", may: []string{"api", "internal/config", "internal/kube", "internal/service"}, heavy: true},
+	{room: "internal/controller/statusreconciler", may: append([]string{"internal/plugins", "internal/plugins/pluginconfig"}, domain...), heavy: true},
 	{room: "internal/controller", may: domain, heavy: true},
 	{room: "internal/gitmirror", may: domain, heavy: true},
+	{room: "internal/admission", may: domain, heavy: true},
+	{room: "internal/webhookserver", may: append([]string{"internal/admission"}, domain...), heavy: true},
+	{room: "internal/exporter", may: domain, heavy: true},
+	{room: "internal/tot", may: domain, heavy: true},
 	{room: "internal/mkpj", may: domain, heavy: true},
 	{room: "internal/mkpod", may: domain, heavy: true},
 	{room: "internal/report", may: domain, heavy: true},

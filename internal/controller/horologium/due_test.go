@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
@@ -17,19 +16,12 @@ import (
 var now = time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC)
 
 // ran is a run that started and ended so long ago; a negative end is none.
-func ran(started, ended time.Duration, state prowv1.ProwJobState, attempt string) *prowv1.ProwJob {
-	j := &prowv1.ProwJob{}
-	j.Name = "last"
-	j.Status.State = state
-	j.Status.StartTime = metav1.NewTime(now.Add(-started))
+func ran(started, ended time.Duration, state prowv1.ProwJobState, attempt string) *past {
+	p := &past{name: "last", started: now.Add(-started), state: state, attempt: attempt}
 	if ended >= 0 {
-		end := metav1.NewTime(now.Add(-ended))
-		j.Status.CompletionTime = &end
+		p.ended = now.Add(-ended)
 	}
-	if attempt != "" {
-		j.Labels = map[string]string{prowv1.RerunAttemptLabel: attempt}
-	}
-	return j
+	return p
 }
 
 func TestDue(t *testing.T) {
@@ -41,7 +33,7 @@ func TestDue(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		periodic string
-		last     *prowv1.ProwJob
+		last     *past
 		since    time.Duration
 		want     want
 	}{
@@ -81,7 +73,7 @@ func TestDue(t *testing.T) {
 				}
 			}
 			var got want
-			if r := due(p, schedule, tc.last, now.Add(-tc.since), now); r != nil {
+			if r := due(p, schedule, tc.last, now.Add(-tc.since), now, 0); r != nil {
 				got = want{r.slot, r.attempt}
 			}
 			if got != tc.want {

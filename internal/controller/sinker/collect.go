@@ -3,10 +3,14 @@ package sinker
 import (
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	corev1 "k8s.io/api/core/v1"
+
 	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
+	"prow/internal/jobview"
 )
 
 // Reasons for which something goes; they are values of the metrics' label reason.
@@ -17,13 +21,30 @@ const (
 	reasonOrphaned     = "orphaned"
 )
 
-// orphanAge is how old a pod must be before it counts as orphaned: the cache of
-// jobs may lag behind the creation of a job and its pod.
-const orphanAge = 30 * time.Second
+const (
+	// orphanAge is how old a pod must be before it counts as orphaned: the view
+	// of jobs may lag behind the creation of a job and its pod.
+	orphanAge = 30 * time.Second
+	// reportGrace is how long after its end a job is kept for a reporter that
+	// has told of it before and has not told of its end.
+	reportGrace = time.Hour
+)
 
 // ages are the configured ages at which things go.
 type ages struct {
 	prowJob, pod, terminatedPod time.Duration
+}
+
+func agesOf(s *config.Sinker) ages {
+	orElse := func(d *metav1.Duration, fallback time.Duration) time.Duration {
+		if d == nil {
+			return fallback
+		}
+		return d.Duration
+	}
+	a := ages{prowJob: orElse(s.MaxProwJobAge, 7*24*time.Hour), pod: orElse(s.MaxPodAge, 24*time.Hour)}
+	a.terminatedPod = orElse(s.TerminatedPodTTL, a.pod)
+	return a
 }
 
 // removal is something that goes, and why.
@@ -33,23 +54,22 @@ type removal[T any] struct {
 }
 
 // collectJobs tells which jobs go: the complete ones that started longer ago
-// than the age. The newest run of each configured periodic stays, so that its
-// next run is still decided by it.
-func collectJobs(jobs []prowv1.ProwJob, periodics sets.Set[string], a ages, now time.Time) []removal[prowv1.ProwJob] {
-	newest := map[string]*prowv1.ProwJob{}
-	for i := range jobs {
-		j := &jobs[i]
+// than the age, unless their end is still to be reported. The newest run of
+// each configured periodic stays, so that its next run is still decided by it.
+func collectJobs(jobs []*jobview.Job, periodics sets.Set[string], a ages, now time.Time) []removal[jobview.Job] {
+	newest := map[string]*jobview.Job{}
+	for _, j := range jobs {
 		if j.Spec.Type != prowv1.PeriodicJob || !periodics.Has(j.Spec.Job) {
 			continue
 		}
-		if best := newest[j.Spec.Job]; best == nil || best.Status.StartTime.Before(&j.Status.StartTime) {
+		if best := newest[j.Spec.Job]; best == nil || best.Status.StartTime.Before(&j.Status.StartTime) ||
+			best.Status.StartTime.Equal(&j.Status.StartTime) && best.Name < j.Name {
 			newest[j.Spec.Job] = j
 		}
 	}
-	var out []removal[prowv1.ProwJob]
-	for i := range jobs {
-		j := &jobs[i]
-		if !j.Complete() || now.Sub(j.Status.StartTime.Time) <= a.prowJob {
+	var out []removal[jobview.Job]
+	for _, j := range jobs {
+		if !j.Complete() || now.Sub(j.Status.StartTime.Time) <= a.prowJob || awaitsReport(j, now) {
 			continue
 		}
 		reason := reasonAged
@@ -59,32 +79,56 @@ func collectJobs(jobs []prowv1.ProwJob, periodics sets.Set[string], a ages, now 
 			}
 			reason = reasonAgedPeriodic
 		}
-		out = append(out, removal[prowv1.ProwJob]{j, reason})
+		out = append(out, removal[jobview.Job]{j, reason})
 	}
 	return out
 }
 
-// collectPods tells which pods go. jobs are all jobs by name, those that go in
-// this pass included. A pod whose job is unknown is only proposed as orphaned:
-// the caller asks the API server once more.
-func collectPods(pods []corev1.Pod, jobs map[string]*prowv1.ProwJob, a ages, now time.Time) []removal[corev1.Pod] {
-	var out []removal[corev1.Pod]
-	for i := range pods {
-		pod := &pods[i]
-		job := jobs[jobName(pod)]
-		switch {
-		case job == nil:
-			if now.Sub(pod.CreationTimestamp.Time) > orphanAge {
-				out = append(out, removal[corev1.Pod]{pod, reasonOrphaned})
-			}
-		case !job.Complete():
-		case pod.Status.StartTime != nil && now.Sub(pod.Status.StartTime.Time) > a.pod:
-			out = append(out, removal[corev1.Pod]{pod, reasonAged})
-		case now.Sub(job.Status.CompletionTime.Time) > a.terminatedPod:
-			out = append(out, removal[corev1.Pod]{pod, reasonTTLed})
+// awaitsReport tells whether a reporter knows a complete job in another state
+// and may still come to tell of its end.
+func awaitsReport(j *jobview.Job, now time.Time) bool {
+	if now.Sub(j.Status.CompletionTime.Time) > reportGrace {
+		return false
+	}
+	for _, reported := range j.Status.PrevReportStates {
+		if reported != j.Status.State {
+			return true
 		}
 	}
-	return out
+	return false
+}
+
+// podFate is what becomes of a pod.
+type podFate struct {
+	// reason for which it goes; empty if it stays.
+	reason string
+	// ask tells that the job must be looked up at the API server before: the pod
+	// goes only if there is none.
+	ask bool
+}
+
+// decidePod tells what becomes of a pod whose job is job, nil where the view
+// has none. A job that goes in this pass is still known to it.
+func decidePod(pod *corev1.Pod, job *jobview.Job, a ages, now time.Time) podFate {
+	switch {
+	case job == nil:
+		if now.Sub(pod.CreationTimestamp.Time) > orphanAge {
+			return podFate{reason: reasonOrphaned, ask: true}
+		}
+	case !job.Complete():
+		// Its controller would only make it again.
+	case pod.Status.StartTime != nil && now.Sub(pod.Status.StartTime.Time) > a.pod:
+		return podFate{reason: reasonAged}
+	case now.Sub(job.Status.CompletionTime.Time) > a.terminatedPod:
+		return podFate{reason: reasonTTLed}
+	}
+	return podFate{}
+}
+
+// reported tells whether the end of a job has been recorded in storage, or will
+// never be: nothing needs its pod any more.
+func reported(state prowv1.ProwJobState, complete bool, prev map[string]prowv1.ProwJobState) bool {
+	return complete && prev[finalizingReporter] == state
 }
 
 // jobName is the name of the ProwJob that a pod belongs to.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/jobview"
 )
 
 var (
@@ -19,8 +20,8 @@ var (
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
 
-func job(name string, kind prowv1.ProwJobType, started, ended time.Duration) prowv1.ProwJob {
-	j := prowv1.ProwJob{Spec: prowv1.ProwJobSpec{Type: kind, Job: "of-" + string(kind)}}
+func job(name string, kind prowv1.ProwJobType, started, ended time.Duration) *jobview.Job {
+	j := &jobview.Job{Spec: jobview.Spec{Type: kind, Job: "of-" + string(kind)}}
 	j.Name, j.Status.StartTime = name, ago(started)
 	if ended >= 0 {
 		end := ago(ended)
@@ -32,7 +33,7 @@ func job(name string, kind prowv1.ProwJobType, started, ended time.Duration) pro
 func TestCollectJobs(t *testing.T) {
 	const running = -1
 	h := time.Hour
-	jobs := []prowv1.ProwJob{
+	jobs := []*jobview.Job{
 		job("old presubmit", prowv1.PresubmitJob, 169*h, 168*h),
 		job("presubmit at the limit", prowv1.PresubmitJob, 168*h, 167*h),
 		job("old presubmit that runs", prowv1.PresubmitJob, 999*h, running),
@@ -56,7 +57,7 @@ func TestCollectJobs(t *testing.T) {
 func TestCollectPods(t *testing.T) {
 	done, running := job("done", prowv1.PresubmitJob, 3*time.Hour, 2*time.Hour), job("running", prowv1.PresubmitJob, 3*time.Hour, -1)
 	fresh := job("fresh", prowv1.PresubmitJob, 30*time.Hour, time.Minute)
-	jobs := map[string]*prowv1.ProwJob{"done": &done, "running": &running, "fresh": &fresh}
+	jobs := map[string]*jobview.Job{"done": done, "running": running, "fresh": fresh}
 	pod := func(name string, created, started time.Duration) corev1.Pod {
 		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: ago(created)}}
 		if started > 0 {
@@ -77,12 +78,28 @@ func TestCollectPods(t *testing.T) {
 		"a pod without a job is orphaned":                  {pod("nobody's", time.Minute, 0), "orphaned"},
 		"a very young pod without a job may have one":      {pod("nobody's", 30*time.Second, 0), ""},
 	} {
-		got := ""
-		for _, r := range collectPods([]corev1.Pod{tc.pod}, jobs, limit, now) {
-			got = r.reason
+		fate := decidePod(&tc.pod, jobs[jobName(&tc.pod)], limit, now)
+		if got := fate.reason; got != tc.want || fate.ask != (got == reasonOrphaned) {
+			t.Errorf("%s: got %+v, want %q", name, fate, tc.want)
 		}
-		if got != tc.want {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+	}
+}
+
+func TestAJobIsKeptForAReporterThatMayStillCome(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ended time.Duration
+		prev  map[string]prowv1.ProwJobState
+		want  bool
+	}{
+		"a reporter knows an earlier state":         {30 * time.Minute, map[string]prowv1.ProwJobState{"a": "success", "b": "pending"}, true},
+		"a reporter has not come for an hour":       {61 * time.Minute, map[string]prowv1.ProwJobState{"a": "pending"}, false},
+		"every reporter that knows it told the end": {time.Minute, map[string]prowv1.ProwJobState{"a": "success"}, false},
+		"no reporter knows it":                      {time.Minute, nil, false},
+	} {
+		j := job("slow", prowv1.PresubmitJob, 200*time.Hour, tc.ended)
+		j.Status.State, j.Status.PrevReportStates = prowv1.SuccessState, tc.prev
+		if kept := len(collectJobs([]*jobview.Job{j}, nil, limit, now)) == 0; kept != tc.want {
+			t.Errorf("%s: kept %v", name, kept)
 		}
 	}
 }

@@ -3,7 +3,7 @@ package sinker
 import (
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,13 +13,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"prow/internal/config"
-	"prow/internal/config/live"
+	"prow/internal/jobview"
 	"prow/internal/kube"
 	"prow/internal/service"
+	"prow/internal/wiring"
 )
 
 // Name of the component.
 const Name = "sinker"
+
+const (
+	leaseName = "prow-sinker-leaderlock"
+	// syncLimit bounds the first listing of all ProwJobs.
+	syncLimit = 2 * time.Minute
+)
 
 // Options of the component.
 type Options struct {
@@ -27,6 +34,8 @@ type Options struct {
 	Kubernetes kube.Flags
 	RunOnce    bool
 	DryRun     bool
+	// NoLeaderElection is for a host that runs one instance and knows it.
+	NoLeaderElection bool
 }
 
 // Bind registers the flags.
@@ -42,55 +51,85 @@ func (o *Options) Validate() error { return errors.Join(o.Config.Validate(), o.K
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Collect old ProwJobs and pods", "Deletes ProwJobs and pods that are no longer needed.", &Options{}, Run)
+	return service.Command(Name, "Collect old ProwJobs and pods",
+		"Deletes ProwJobs and pods that are no longer needed. Of several replicas one works.", &Options{}, Run)
 }
 
-// Run makes passes until ctx ends.
+// Run makes passes until ctx ends, or one pass if only one is wanted; then it
+// returns the errors of that pass.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
+	base, err := wiring.Start(ctx, rt, o.Config, o.Kubernetes)
 	if err != nil {
 		return err
 	}
-	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
+	jobs, err := base.Client()
 	if err != nil {
 		return err
 	}
-	scheme, err := kube.NewScheme()
+	namespace := base.Config.Get().ProwJobNamespace
+	view, err := jobview.New(base.Clusters.Service(), namespace, "")
 	if err != nil {
 		return err
-	}
-	jobs, err := client.New(clusters.Service(), client.Options{Scheme: scheme})
-	if err != nil {
-		return fmt.Errorf("service cluster: %w", err)
 	}
 	s := &Sinker{
-		Jobs: jobs, Pods: map[string]client.Client{}, Config: cfg.Get, DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
+		Jobs: jobs, View: view.Jobs, Pods: map[string]client.Client{}, Config: base.Config.Get, DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
 		Metrics: NewMetrics(func(c prometheus.Collector) { rt.Metrics.MustRegister(c) }),
 	}
-	for alias, config := range clusters.Build() {
-		if s.Pods[alias], err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-			return fmt.Errorf("build cluster %q: %w", alias, err)
+	for alias, config := range base.Clusters.Build() {
+		c, err := client.New(config, client.Options{Scheme: base.Scheme})
+		if err != nil {
+			// The others are collected all the same.
+			s.Metrics.clusterErrors.WithLabelValues(alias).Inc()
+			rt.Log.ErrorContext(ctx, "a build cluster is left out", "cluster", alias, "error", err)
+			continue
 		}
+		s.Pods[alias] = c
+	}
+	return base.Run(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		var group errgroup.Group
+		group.Go(func() error { return view.Run(ctx) })
+		if info, err := os.Stat(o.Config.JobConfigPath); err == nil && info.IsDir() {
+			group.Go(func() error { return s.watchMounts(ctx, o.Config.JobConfigPath) })
+		}
+		err := s.collect(ctx, rt, base, view, o, namespace)
+		stop()
+		return errors.Join(err, group.Wait())
+	})
+}
+
+func (s *Sinker) collect(ctx context.Context, rt *service.Runtime, base *wiring.Base, view *jobview.View, o *Options, namespace string) error {
+	if err := view.WaitForSync(ctx, syncLimit); err != nil || ctx.Err() != nil {
+		return err
 	}
 	rt.SetReady()
+	work := s.loop
 	if o.RunOnce {
-		return s.Pass(ctx)
+		work = s.Pass
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return cfg.Run(ctx) })
-	group.Go(func() error {
-		for {
-			if err := s.Pass(ctx); err != nil && ctx.Err() == nil {
-				rt.Log.ErrorContext(ctx, "not everything was collected", "error", err)
-			}
-			pause := time.NewTimer(duration(cfg.Get().Sinker.ResyncPeriod, time.Hour))
-			select {
-			case <-ctx.Done():
-				pause.Stop()
-				return nil
-			case <-pause.C:
-			}
+	if o.NoLeaderElection || o.DryRun { // a lease is a change as well
+		return work(ctx)
+	}
+	return service.Lead(ctx, rt, base.Clusters.Service(), service.Lease{Name: leaseName, Namespace: namespace}, work)
+}
+
+// loop makes passes with a pause in between, which the configuration may change.
+func (s *Sinker) loop(ctx context.Context) error {
+	for {
+		if err := s.Pass(ctx); err != nil && ctx.Err() == nil {
+			s.Log.ErrorContext(ctx, "not everything was collected", "error", err)
 		}
-	})
-	return group.Wait()
+		period := time.Hour
+		if d := s.Config().Sinker.ResyncPeriod; d != nil {
+			period = d.Duration
+		}
+		pause := time.NewTimer(period)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		case <-pause.C:
+		}
+	}
 }

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,15 +19,28 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
+	"prow/internal/jobview"
 )
 
-// reporterFinalizer holds a pod until its end has been recorded in storage.
-const reporterFinalizer = "prow.x-k8s.io/gcsk8sreporter"
+const (
+	// finalizingReporter holds a pod until its end has been recorded in storage.
+	finalizingReporter = "gcsk8sreporter"
+	reporterFinalizer  = "prow.x-k8s.io/" + finalizingReporter
+
+	// removers is how many objects of a cluster are removed at a time.
+	removers = 8
+	// podPage is how many pods are read, and held in memory, at a time.
+	podPage = 500
+	// clusterLimit bounds what one build cluster may take of a pass.
+	clusterLimit = 10 * time.Minute
+)
 
 // Sinker deletes what is no longer needed.
 type Sinker struct {
 	// Jobs is a client of the service cluster that reads the API server itself.
 	Jobs client.Client
+	// View lists what is known of all ProwJobs; it may lag behind.
+	View func() []*jobview.Job
 	// Pods are clients of the build clusters, by alias.
 	Pods    map[string]client.Client
 	Config  func() *config.Config
@@ -37,163 +50,153 @@ type Sinker struct {
 	Metrics *Metrics
 }
 
-// Metrics tell what the last pass did.
-type Metrics struct {
-	podsExisting, jobsExisting, duration        prometheus.Gauge
-	podsRemoved, podErrors, jobsRemoved, jobErr *prometheus.GaugeVec
-}
-
-// NewMetrics makes the metrics and registers them through register.
-func NewMetrics(register func(prometheus.Collector)) *Metrics {
-	gauge := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-		register(g)
-		return g
-	}
-	vec := func(name, help string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"reason"})
-		register(g)
-		return g
-	}
-	return &Metrics{
-		podsExisting: gauge("sinker_pods_existing", "Number of pods that the last pass found."),
-		duration:     gauge("sinker_loop_duration_seconds", "Time used by the last pass, in seconds."),
-		podsRemoved:  vec("sinker_pods_removed", "Number of pods that the last pass removed, by reason."),
-		podErrors:    vec("sinker_pod_removal_errors", "Number of pods that the last pass could not remove, by reason."),
-		jobsExisting: gauge("sinker_prow_jobs_existing", "Number of ProwJobs that the last pass found."),
-		jobsRemoved:  vec("sinker_prow_jobs_cleaned", "Number of ProwJobs that the last pass removed, by reason."),
-		jobErr:       vec("sinker_prow_jobs_cleaning_errors", "Number of ProwJobs that the last pass could not remove, by reason."),
-	}
-}
-
 // Pass makes one pass. It goes on where one deletion or one cluster fails and
-// returns all errors.
+// returns all errors. Build clusters do not wait for each other.
 func (s *Sinker) Pass(ctx context.Context) error {
 	start := s.Now()
-	for _, vec := range []*prometheus.GaugeVec{s.Metrics.podsRemoved, s.Metrics.podErrors, s.Metrics.jobsRemoved, s.Metrics.jobErr} {
-		vec.Reset()
-	}
 	cfg := s.Config()
-	a := ages{prowJob: duration(cfg.Sinker.MaxProwJobAge, 168*time.Hour), pod: duration(cfg.Sinker.MaxPodAge, 24*time.Hour)}
-	a.terminatedPod = duration(cfg.Sinker.TerminatedPodTTL, a.pod)
-
-	var list prowv1.ProwJobList
-	if err := s.Jobs.List(ctx, &list, client.InNamespace(cfg.ProwJobNamespace)); err != nil {
-		return fmt.Errorf("list ProwJobs: %w", err)
-	}
-	s.Metrics.jobsExisting.Set(float64(len(list.Items)))
-	jobs := make(map[string]*prowv1.ProwJob, len(list.Items))
-	for i := range list.Items {
-		jobs[list.Items[i].Name] = &list.Items[i]
+	a := agesOf(&cfg.Sinker)
+	list := s.View()
+	jobs := make(map[string]*jobview.Job, len(list))
+	for _, j := range list {
+		jobs[j.Name] = j
 	}
 	periodics := sets.New[string]()
 	for i := range cfg.Periodics {
 		periodics.Insert(cfg.Periodics[i].Name)
 	}
-
-	var errs []error
-	for _, gone := range collectJobs(list.Items, periodics, a, start) {
-		errs = append(errs, s.remove(ctx, s.Jobs, gone.object, gone.reason, s.Metrics.jobsRemoved, s.Metrics.jobErr))
-	}
-	existing := 0
+	jobResult, err := s.passJobs(ctx, list, periodics, a, start)
+	errs := []error{err}
+	podResult := newResult()
+	var mu sync.Mutex
+	var clusters errgroup.Group
 	for alias, pods := range s.Pods {
 		if slices.Contains(cfg.Sinker.ExcludeClusters, alias) {
 			continue
 		}
-		n, err := s.passPods(ctx, pods, cfg, jobs, a)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("build cluster %q: %w", alias, err))
-		}
-		existing += n
+		clusters.Go(func() error {
+			limited, cancel := context.WithTimeout(ctx, clusterLimit)
+			defer cancel()
+			pass := &podPass{Sinker: s, client: pods, cfg: cfg, jobs: jobs, ages: a, log: s.Log.With("cluster", alias), result: newResult()}
+			err := pass.run(limited)
+			mu.Lock()
+			defer mu.Unlock()
+			podResult.add(pass.result)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("build cluster %q: %w", alias, err))
+			}
+			return nil
+		})
 	}
-	s.Metrics.podsExisting.Set(float64(existing))
-	s.Metrics.duration.Set(s.Now().Sub(start).Seconds())
+	_ = clusters.Wait() // its functions return nil
+	s.Metrics.set(jobResult, podResult, s.Now().Sub(start).Seconds())
 	return errors.Join(errs...)
 }
 
-func duration(d *metav1.Duration, fallback time.Duration) time.Duration {
-	if d == nil {
-		return fallback
+func (s *Sinker) passJobs(ctx context.Context, list []*jobview.Job, periodics sets.Set[string], a ages, now time.Time) (*result, error) {
+	r := newResult()
+	r.existing = len(list)
+	remove := newRemoval(s, s.Jobs, s.Log, r)
+	for _, gone := range collectJobs(list, periodics, a, now) {
+		object := &prowv1.ProwJob{}
+		object.Namespace, object.Name, object.UID = gone.object.Namespace, gone.object.Name, gone.object.UID
+		remove.start(ctx, object, gone.reason, "job", gone.object.Spec.Job)
 	}
-	return d.Duration
+	return r, remove.wait()
 }
 
-func (s *Sinker) passPods(ctx context.Context, pods client.Client, cfg *config.Config, jobs map[string]*prowv1.ProwJob, a ages) (int, error) {
-	var list corev1.PodList
-	if err := pods.List(ctx, &list, client.InNamespace(cfg.PodNamespace), client.MatchingLabels{prowv1.CreatedByProwLabel: "true"}); err != nil {
-		return 0, fmt.Errorf("list pods: %w", err)
-	}
+// podPass is a pass over the pods of one build cluster.
+type podPass struct {
+	*Sinker
+	client client.Client
+	cfg    *config.Config
+	jobs   map[string]*jobview.Job
+	ages   ages
+	log    *slog.Logger
+	result *result
+}
+
+func (p *podPass) run(ctx context.Context) error {
+	remove := newRemoval(p.Sinker, p.client, p.log, p.result)
 	var errs []error
-	for i := range list.Items {
-		if pod := &list.Items[i]; releasable(pod, jobs[jobName(pod)]) {
-			errs = append(errs, s.release(ctx, pods, pod, cfg.ProwJobNamespace))
+	for next := ""; ; {
+		var page corev1.PodList
+		err := p.client.List(ctx, &page, client.InNamespace(p.cfg.PodNamespace), client.MatchingLabels{prowv1.CreatedByProwLabel: "true"},
+			client.Limit(podPage), client.Continue(next))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("list pods: %w", err))
+			break
+		}
+		p.result.existing += len(page.Items)
+		for i := range page.Items {
+			errs = append(errs, p.pod(ctx, &page.Items[i], remove))
+		}
+		if next = page.Continue; next == "" {
+			break
 		}
 	}
-	for _, gone := range collectPods(list.Items, jobs, a, s.Now()) {
-		if gone.reason == reasonOrphaned {
-			orphaned, err := s.orphaned(ctx, cfg.ProwJobNamespace, jobName(gone.object))
-			if err != nil || !orphaned {
-				errs = append(errs, err)
-				continue
-			}
-		}
-		errs = append(errs, s.remove(ctx, pods, gone.object, gone.reason, s.Metrics.podsRemoved, s.Metrics.podErrors))
-	}
-	return len(list.Items), errors.Join(errs...)
+	return errors.Join(append(errs, remove.wait())...)
 }
 
-// releasable tells whether nothing will take the reporter's finalizer off a pod
-// any more: its job is gone, or its end has been reported.
-func releasable(pod *corev1.Pod, job *prowv1.ProwJob) bool {
-	if !controllerutil.ContainsFinalizer(pod, reporterFinalizer) {
-		return false
-	}
-	return job == nil || job.Complete() && job.Status.PrevReportStates["gcsk8sreporter"] == job.Status.State
-}
-
-func (s *Sinker) release(ctx context.Context, pods client.Client, pod *corev1.Pod, jobNamespace string) error {
-	if orphaned, err := s.orphaned(ctx, jobNamespace, jobName(pod)); err != nil {
+func (p *podPass) pod(ctx context.Context, pod *corev1.Pod, remove *removing) error {
+	job := p.jobs[jobName(pod)]
+	if err := p.release(ctx, pod, job); err != nil {
 		return err
-	} else if !orphaned && pod.DeletionTimestamp == nil && s.Now().Sub(pod.CreationTimestamp.Time) <= orphanAge {
+	}
+	fate := decidePod(pod, job, p.ages, p.Now())
+	if fate.ask {
+		found, err := p.lookUp(ctx, jobName(pod))
+		if err != nil {
+			return fmt.Errorf("pod %s: whether it is orphaned: %w", pod.Name, err)
+		}
+		if found != nil {
+			return nil // the view lags behind; the next pass knows it
+		}
+	}
+	if fate.reason != "" {
+		remove.start(ctx, pod, fate.reason)
+	}
+	return nil
+}
+
+// release takes the finalizer of the storage reporter off a pod that nobody
+// will come for: its job is gone, or its end has been recorded.
+func (p *podPass) release(ctx context.Context, pod *corev1.Pod, job *jobview.Job) error {
+	if !controllerutil.ContainsFinalizer(pod, reporterFinalizer) {
 		return nil
 	}
-	if s.DryRun {
+	if job != nil && !reported(job.Status.State, job.Complete(), job.Status.PrevReportStates) {
+		return nil
+	}
+	// The pod may be younger than the view, which then does not have its job.
+	fresh, err := p.lookUp(ctx, jobName(pod))
+	if err != nil {
+		return fmt.Errorf("pod %s: whether its end has been recorded: %w", pod.Name, err)
+	}
+	if fresh != nil && !reported(fresh.Status.State, fresh.Complete(), fresh.Status.PrevReportStates) {
+		return nil
+	}
+	if p.DryRun {
+		p.log.InfoContext(ctx, "dry-run: the finalizer stays", "pod", pod.Name)
 		return nil
 	}
 	before := pod.DeepCopy()
 	controllerutil.RemoveFinalizer(pod, reporterFinalizer)
-	if err := pods.Patch(ctx, pod, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := p.client.Patch(ctx, pod, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("release pod %s: %w", pod.Name, err)
 	}
 	return nil
 }
 
-func (s *Sinker) orphaned(ctx context.Context, namespace, job string) (bool, error) {
-	err := s.Jobs.Get(ctx, types.NamespacedName{Namespace: namespace, Name: job}, &prowv1.ProwJob{})
+// lookUp reads a ProwJob from the API server; nil if there is none.
+func (p *podPass) lookUp(ctx context.Context, job string) (*prowv1.ProwJob, error) {
+	var found prowv1.ProwJob
+	err := p.Jobs.Get(ctx, types.NamespacedName{Namespace: p.cfg.ProwJobNamespace, Name: job}, &found)
 	if apierrors.IsNotFound(err) {
-		return true, nil
+		return nil, nil
 	}
-	return false, err
-}
-
-func (s *Sinker) remove(ctx context.Context, c client.Client, o client.Object, reason string, removed, failed *prometheus.GaugeVec) error {
-	log := s.Log.With("name", o.GetName(), "kind", fmt.Sprintf("%T", o), "reason", reason)
-	if s.DryRun {
-		log.InfoContext(ctx, "dry-run: not removed")
-		return nil
+	if err != nil {
+		return nil, err
 	}
-	// The version pins what was decided on: an object that changed since is decided on again.
-	version := o.GetResourceVersion()
-	err := c.Delete(ctx, o, client.Preconditions{ResourceVersion: &version})
-	switch {
-	case err == nil:
-		removed.WithLabelValues(reason).Inc()
-		log.InfoContext(ctx, "removed")
-		return nil
-	case apierrors.IsNotFound(err):
-		failed.WithLabelValues(string(apierrors.ReasonForError(err))).Inc()
-		return nil
-	}
-	failed.WithLabelValues(string(apierrors.ReasonForError(err))).Inc()
-	return fmt.Errorf("remove %s: %w", o.GetName(), err)
+	return &found, nil
 }

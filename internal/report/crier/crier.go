@@ -127,15 +127,22 @@ func (h *host) close() {
 
 // run reports until ctx ends.
 func (h *host) run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return h.mgr.Start(ctx) })
-	group.Go(func() error {
-		if h.mgr.GetCache().WaitForCacheSync(ctx) {
-			h.rt.SetReady()
+	ended, synced := make(chan error, 1), make(chan bool, 1)
+	go func() { ended <- h.mgr.Start(ctx) }()
+	go func() { synced <- h.mgr.GetCache().WaitForCacheSync(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case ok := <-synced:
+		if !ok && ctx.Err() != nil {
+			// A manager that is told to end before its cache is full goes on to wait for
+			// that, for ever if the API server is gone. No worker has begun yet, so there
+			// is nothing to wait for.
+			return nil
 		}
-		return nil
-	})
-	return group.Wait()
+	}
+	h.rt.SetReady()
+	return <-ended
 }
 
 func (h *host) addReporters(ctx context.Context) error {

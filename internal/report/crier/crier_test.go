@@ -345,3 +345,55 @@ func TestBuildClustersFollowTheFiles(t *testing.T) {
 		t.Error("a file that cannot be read changes something")
 	}
 }
+
+// TestItEndsThoughTheAPIServerNeverAnswers: a lost lead or a signal must end the
+// program before its cache is full, too.
+func TestItEndsThoughTheAPIServerNeverAnswers(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/prowjobs"):
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			http.Error(w, "out of order", http.StatusServiceUnavailable)
+		case r.URL.Path == "/apis/prow.k8s.io/v1":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"prow.k8s.io/v1","resources":[{"name":"prowjobs","singularName":"prowjob","namespaced":true,"kind":"ProwJob","verbs":["get","list","watch","patch"]}]}`))
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	kubeconfig := write("kubeconfig", `{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"`+server.URL+`"}}],"contexts":[{"name":"c","context":{"cluster":"c"}}]}`)
+	var o Options
+	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	o.Bind(fs)
+	if err := fs.Parse([]string{"--config-path=" + write("config.yaml", ""), "--kubeconfig=" + kubeconfig, "--no-in-cluster-config", "--blob-storage-workers=1"}); err != nil {
+		t.Fatal(err)
+	}
+	o.NoLeaderElection = true
+	w := &world{t: t, options: o}
+	stop := w.start()
+	select {
+	case <-asked:
+	case <-time.After(time.Minute):
+		t.Fatal("the API server is not asked")
+	}
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	select {
+	case <-stopped:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
