@@ -31,3 +31,17 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+// Deployments give every component that reads the configuration the same flags.
+func TestEveryComponentTakesTheFlagsOfTheConfigurationGroup(t *testing.T) {
+	for _, c := range components() {
+		if c.Flags().Lookup("config-path") == nil || c.Flags().Lookup("health-port") == nil {
+			continue // tools are not deployed
+		}
+		for _, name := range []string{"job-config-path", "supplemental-prow-config-dir", "supplemental-prow-configs-filename-suffix", "in-repo-config-cache-size", "cache-dir-base", "moonraker-address"} {
+			if c.Flags().Lookup(name) == nil {
+				t.Errorf("%s does not take --%s", c.Name(), name)
+			}
+		}
+	}
+}

@@ -63,12 +63,28 @@ func Command[O Options](name, short, long string, options O, run Run[O]) *cobra.
 	}
 	options.Bind(cmd.Flags())
 	instruments.Bind(cmd.Flags())
+	acceptUnused(cmd.Flags())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
 	return cmd
 }
 
 // shutdownLimit is how long a component may take to finish what it accepted.
 const shutdownLimit = time.Minute
+
+// acceptUnused takes the flags of the configuration group that a component has
+// no use for: deployments give all components the same ones.
+func acceptUnused(fs *pflag.FlagSet) {
+	if fs.Lookup("config-path") == nil {
+		return
+	}
+	for _, name := range []string{"in-repo-config-cache-size", "cache-dir-base", "moonraker-address"} {
+		if fs.Lookup(name) == nil {
+			fs.String(name, "", "Accepted, and of no effect here: the component reads no in-repo configuration.")
+			// The flag exists.
+			_ = fs.MarkHidden(name)
+		}
+	}
+}
 
 // Host runs one component as a program: with a log on standard error, health,
 // metrics and pprof, until a signal arrives or the component ends. Only the
