@@ -358,6 +358,12 @@ func TestItEndsThoughTheAPIServerNeverAnswers(t *testing.T) {
 			default:
 			}
 			http.Error(w, "out of order", http.StatusServiceUnavailable)
+		case r.URL.Path == "/api":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"kind":"APIVersions","versions":[]}`))
+		case r.URL.Path == "/apis":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"prow.k8s.io","versions":[{"groupVersion":"prow.k8s.io/v1","version":"v1"}],"preferredVersion":{"groupVersion":"prow.k8s.io/v1","version":"v1"}}]}`))
 		case r.URL.Path == "/apis/prow.k8s.io/v1":
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write([]byte(`{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"prow.k8s.io/v1","resources":[{"name":"prowjobs","singularName":"prowjob","namespaced":true,"kind":"ProwJob","verbs":["get","list","watch","patch"]}]}`))
