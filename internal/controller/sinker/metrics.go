@@ -1,6 +1,10 @@
 package sinker
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"prow/internal/kube/fleet"
+)
 
 // Metrics tell what the last pass did. A reason that the last pass had no case
 // of is not there.
@@ -32,9 +36,7 @@ func NewMetrics(register func(prometheus.Collector)) *Metrics {
 		jobsRemoved:   vec("sinker_prow_jobs_cleaned", "Number of ProwJobs that the last pass removed, by reason.", "reason"),
 		jobErr:        vec("sinker_prow_jobs_cleaning_errors", "Number of ProwJobs that the last pass could not remove, by reason.", "reason"),
 		configMapSize: vec("job_configmap_size", "Size of a mounted ConfigMap of jobs, in bytes.", "name"),
-		clusterErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kubernetes_failed_client_creations", Help: "Number of clients of build clusters that could not be made.",
-		}, []string{"cluster"}),
+		clusterErrors: fleet.NewFailures(),
 	}
 	register(m.clusterErrors)
 	return m
