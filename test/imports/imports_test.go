@@ -27,7 +27,7 @@ type rule struct {
 }
 
 var (
-	foundation = []string{"api", "internal/secret", "internal/git", "internal/storage", "internal/joblabels"}
+	foundation = []string{"api", "internal/secret", "internal/forge/githubapp", "internal/git", "internal/storage", "internal/joblabels"}
 	domain     = append([]string{
 		"internal/service", "internal/kube", "internal/store", "internal/config", "internal/owners", "internal/prowjob", "internal/pod",
 		"internal/inrepo", "internal/forge/github", "internal/forge/gerrit", "internal/joburl", "internal/statusdesc", "internal/wiring", "internal/jobview",
@@ -52,6 +52,7 @@ var rules = []rule{
 	{room: "internal/pod/downward", may: []string{"api"}},
 	{room: "internal/joblabels", may: []string{"api"}, heavy: true},
 	{room: "internal/secret", may: nil},
+	{room: "internal/forge/githubapp", may: nil},
 	{room: "internal/service", may: []string{"api", "internal/secret"}, heavy: true},
 	{room: "internal/config", may: []string{"api", "internal/joblabels"}, heavy: true},
 	{room: "internal/owners", may: []string{"api"}},

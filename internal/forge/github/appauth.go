@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"prow/internal/forge/githubapp"
 )
 
 // Fields that tell a caching proxy what a request is charged to, and how long
@@ -94,9 +96,6 @@ func NewAppAuth(id string, key func() (*rsa.PrivateKey, error), censor func(toke
 	}
 	return &AppAuth{id: id, key: key, now: time.Now, censor: censor, known: map[string]*installation{}}
 }
-
-// ParseAppKey reads the private key of an app from PEM.
-func ParseAppKey(pem []byte) (*rsa.PrivateKey, error) { return parseAppKey(pem) }
 
 type orgKey struct{}
 
@@ -195,7 +194,7 @@ func (c *appCall) sign(req *http.Request, budget string) error {
 	if err != nil {
 		return err
 	}
-	token, err := appJWT(c.auth.id, key, now)
+	token, err := githubapp.Token(c.auth.id, key, now, now.Add(appTokenLife))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"prow/internal/forge/githubapp"
 	"prow/internal/secret"
 )
 
@@ -150,11 +151,11 @@ func (f *Flags) appAuth(secrets *secret.Store) (*AppAuth, error) {
 	if f.AppID == "" {
 		return nil, nil
 	}
-	key, err := secrets.File(f.AppKeyPath, func(raw []byte) error { _, err := parseAppKey(raw); return err })
+	key, err := secrets.File(f.AppKeyPath, func(raw []byte) error { _, err := githubapp.ParseKey(raw); return err })
 	if err != nil {
 		return nil, fmt.Errorf("--github-app-private-key-path: %w", err)
 	}
-	parse := func() (*rsa.PrivateKey, error) { return parseAppKey([]byte(key().Reveal())) }
+	parse := func() (*rsa.PrivateKey, error) { return githubapp.ParseKey([]byte(key().Reveal())) }
 	return NewAppAuth(f.AppID, parse, secrets.AddUntil), nil
 }
 

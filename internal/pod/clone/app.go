@@ -3,14 +3,8 @@ package clone
 import (
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +16,7 @@ import (
 	"time"
 
 	"prow/api/artifacts"
+	"prow/internal/forge/githubapp"
 )
 
 const (
@@ -45,9 +40,9 @@ func (c *Cloner) addApp(context.Context) ([]artifacts.CloneCommand, error) {
 		return fail(err)
 	}
 	c.addSecret(content)
-	key, err := parseKey(content)
+	key, err := githubapp.ParseKey(content)
 	if err != nil {
-		return fail(err)
+		return fail(fmt.Errorf("the GitHub App: %w", err))
 	}
 	app := &app{id: c.opts.GitHubAppID, key: key, endpoints: c.opts.GitHubAPIEndpoints, now: c.now, wait: c.wait, vended: map[string]string{}}
 	c.token = func(ctx context.Context, org string) (credentials, error) {
@@ -59,25 +54,6 @@ func (c *Cloner) addApp(context.Context) ([]artifacts.CloneCommand, error) {
 		return credentials{user: appUser, password: token}, nil
 	}
 	return nil, nil
-}
-
-func parseKey(content []byte) (*rsa.PrivateKey, error) {
-	block, _ := pem.Decode(content)
-	if block == nil {
-		return nil, errors.New("the private key of the GitHub App is not in PEM format")
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("the private key of the GitHub App: %w", err)
-	}
-	key, ok := parsed.(*rsa.PrivateKey)
-	if !ok {
-		return nil, errors.New("the private key of the GitHub App is no RSA key")
-	}
-	return key, nil
 }
 
 // app gets tokens for the installations of a GitHub App.
@@ -198,20 +174,6 @@ func (a *app) callOne(ctx context.Context, method, address string, into any) err
 // assertion is the token by which the App itself identifies, as RFC 7519 has it.
 func (a *app) assertion() (string, error) {
 	now := a.now()
-	claims, err := json.Marshal(map[string]any{
-		"iss": a.id,
-		"iat": now.Add(-time.Minute).Unix(), // clocks differ
-		"exp": now.Add(9 * time.Minute).Unix(),
-	})
-	if err != nil {
-		return "", err
-	}
-	encode := base64.RawURLEncoding.EncodeToString
-	signed := encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims)
-	digest := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, a.key, crypto.SHA256, digest[:])
-	if err != nil {
-		return "", err
-	}
-	return signed + "." + encode(signature), nil
+	// Clocks differ: it is good from a minute ago.
+	return githubapp.Token(a.id, a.key, now.Add(-time.Minute), now.Add(9*time.Minute))
 }

@@ -11,7 +11,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,8 +28,6 @@ import (
 const (
 	// defaultEndpoint is the service.
 	defaultEndpoint = "https://storage.googleapis.com"
-	// maxAnswer bounds an answer that is no object, in bytes.
-	maxAnswer = 16 << 20
 )
 
 // Options configure the client.
@@ -110,28 +107,6 @@ func (b *Bucket) request(method, target string, header http.Header, body ...[]by
 	return &wire.Request{Method: method, URL: target, Header: header, Body: body, Prepare: b.credentials.authorize}
 }
 
-// answer reads a small answer.
-func answer(resp *http.Response, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-}
-
-// known translates the errors that callers distinguish.
-func known(doing, key string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case wire.IsStatus(err, http.StatusNotFound):
-		err = errors.Join(storage.ErrNotExist, err)
-	case wire.IsStatus(err, http.StatusPreconditionFailed):
-		err = errors.Join(storage.ErrExist, err)
-	}
-	return fmt.Errorf("%s %s: %w", doing, key, err)
-}
-
 // resource is an object as the service describes it.
 type resource struct {
 	Name            string            `json:"name,omitempty"`
@@ -182,7 +157,7 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) (io.
 		return http.NoBody, nil
 	}
 	if err != nil {
-		return nil, known("reading", key, err)
+		return nil, wire.Known("reading", key, err)
 	}
 	generation = resp.Header.Get("X-Goog-Generation")
 	start := offset
@@ -204,9 +179,9 @@ func (b *Bucket) Stat(ctx context.Context, key string) (storage.Attributes, erro
 	if err := storage.CheckKey(key); err != nil {
 		return storage.Attributes{}, err
 	}
-	body, err := answer(b.client.Do(ctx, b.request(http.MethodGet, b.objects("", key, nil), nil), http.StatusOK))
+	body, err := wire.Answer(b.client.Do(ctx, b.request(http.MethodGet, b.objects("", key, nil), nil), http.StatusOK))
 	if err != nil {
-		return storage.Attributes{}, known("reading", key, err)
+		return storage.Attributes{}, wire.Known("reading", key, err)
 	}
 	var r resource
 	if err := json.Unmarshal(body, &r); err != nil {
@@ -227,8 +202,8 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := storage.CheckKey(key); err != nil {
 		return err
 	}
-	_, err := answer(b.client.Do(ctx, b.request(http.MethodDelete, b.objects("", key, nil), nil), http.StatusNoContent, http.StatusOK))
-	return known("deleting", key, err)
+	_, err := wire.Answer(b.client.Do(ctx, b.request(http.MethodDelete, b.objects("", key, nil), nil), http.StatusNoContent, http.StatusOK))
+	return wire.Known("deleting", key, err)
 }
 
 // List lists one page.
@@ -242,9 +217,9 @@ func (b *Bucket) List(ctx context.Context, opts storage.ListOptions) (storage.Pa
 			query.Set(name, value)
 		}
 	}
-	body, err := answer(b.client.Do(ctx, b.request(http.MethodGet, b.objects("", "", query), nil), http.StatusOK))
+	body, err := wire.Answer(b.client.Do(ctx, b.request(http.MethodGet, b.objects("", "", query), nil), http.StatusOK))
 	if err != nil {
-		return storage.Page{}, known("listing", opts.Prefix, err)
+		return storage.Page{}, wire.Known("listing", opts.Prefix, err)
 	}
 	var listed struct {
 		Items         []resource

@@ -64,7 +64,7 @@ func (b *Bucket) Put(ctx context.Context, key string, src io.Reader, opts storag
 	if err == nil {
 		err = b.check(ctx, key, stored, sum)
 	}
-	return known("writing", key, err)
+	return wire.Known("writing", key, err)
 }
 
 // check compares checksums. A damaged object is removed, lest it be taken for one.
@@ -102,7 +102,7 @@ func (b *Bucket) putWhole(ctx context.Context, query url.Values, described []byt
 	}
 	query.Set("uploadType", "multipart")
 	header := http.Header{"Content-Type": {"multipart/related; boundary=" + parts.Boundary()}}
-	return answer(b.client.Do(ctx, b.request(http.MethodPost, b.objects("/upload", "", query), header, opening, content, head.Bytes()), http.StatusOK))
+	return wire.Answer(b.client.Do(ctx, b.request(http.MethodPost, b.objects("/upload", "", query), header, opening, content, head.Bytes()), http.StatusOK))
 }
 
 // putChunks sends an object of which the first n bytes are in buf in chunks.
@@ -110,7 +110,7 @@ func (b *Bucket) putChunks(ctx context.Context, query url.Values, described []by
 	query.Set("uploadType", "resumable")
 	header := http.Header{"Content-Type": {"application/json; charset=UTF-8"}, "X-Upload-Content-Type": {kind}}
 	resp, err := b.client.Do(ctx, b.request(http.MethodPost, b.objects("/upload", "", query), header, described), http.StatusOK)
-	if _, err := answer(resp, err); err != nil {
+	if _, err := wire.Answer(resp, err); err != nil {
 		return nil, err
 	}
 	session := resp.Header.Get("Location")
@@ -156,7 +156,7 @@ func (b *Bucket) putChunks(ctx context.Context, query url.Values, described []by
 func (b *Bucket) putChunk(ctx context.Context, session string, chunk []byte, offset, total int64) (kept int, stored []byte, err error) {
 	send := func(header string, body []byte) (int64, []byte, error) {
 		resp, err := b.client.Once(ctx, b.request(http.MethodPut, session, http.Header{"Content-Range": {header}}, body), http.StatusOK, http.StatusCreated, http.StatusPermanentRedirect)
-		said, err := answer(resp, err)
+		said, err := wire.Answer(resp, err)
 		switch {
 		case err != nil:
 			return 0, nil, err
@@ -232,5 +232,5 @@ func (b *Bucket) abort(ctx context.Context, session string) {
 	defer cancel()
 	const clientClosedRequest = 499 // how the service says that it is done
 	// Unfinished uploads vanish after a week anyway.
-	_, _ = answer(b.client.Once(ctx, b.request(http.MethodDelete, session, nil), clientClosedRequest, http.StatusNoContent, http.StatusOK))
+	_, _ = wire.Answer(b.client.Once(ctx, b.request(http.MethodDelete, session, nil), clientClosedRequest, http.StatusNoContent, http.StatusOK))
 }

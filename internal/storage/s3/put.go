@@ -50,14 +50,14 @@ func (b *Bucket) Put(ctx context.Context, key string, src io.Reader, opts storag
 	} else {
 		err = b.multipart(ctx, key, header, src, buf, n, opts.IfNotExist)
 	}
-	return known("writing", key, err)
+	return wire.Known("writing", key, err)
 }
 
 // conditional sends a request that makes an object, with the condition that there
 // is none where the service knows such a condition.
 func (b *Bucket) conditional(ctx context.Context, r request, ifNotExist bool) ([]byte, error) {
 	if !ifNotExist {
-		return answer(b.do(ctx, r, http.StatusOK))
+		return wire.Answer(b.do(ctx, r, http.StatusOK))
 	}
 	with := r
 	with.header = r.header.Clone()
@@ -65,10 +65,10 @@ func (b *Bucket) conditional(ctx context.Context, r request, ifNotExist bool) ([
 		with.header = http.Header{}
 	}
 	with.header.Set("If-None-Match", "*")
-	body, err := answer(b.do(ctx, with, http.StatusOK))
+	body, err := wire.Answer(b.do(ctx, with, http.StatusOK))
 	switch {
 	case wire.IsStatus(err, http.StatusNotImplemented):
-		return answer(b.do(ctx, r, http.StatusOK))
+		return wire.Answer(b.do(ctx, r, http.StatusOK))
 	case wire.IsStatus(err, http.StatusConflict):
 		// Another writer was at it at the same time, and one of the two wins.
 		return nil, errors.Join(storage.ErrExist, err)
@@ -88,7 +88,7 @@ type part struct {
 
 // multipart stores an object of which the first n bytes are in buf.
 func (b *Bucket) multipart(ctx context.Context, key string, header http.Header, src io.Reader, buf []byte, n int, ifNotExist bool) (err error) {
-	body, err := answer(b.do(ctx, request{method: http.MethodPost, key: key, query: url.Values{"uploads": {""}}, header: header}, http.StatusOK))
+	body, err := wire.Answer(b.do(ctx, request{method: http.MethodPost, key: key, query: url.Values{"uploads": {""}}, header: header}, http.StatusOK))
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (b *Bucket) multipart(ctx context.Context, key string, header http.Header, 
 func (b *Bucket) putPart(ctx context.Context, key, id string, number int, body []byte) (etag string, err error) {
 	query := url.Values{"partNumber": {strconv.Itoa(number)}, "uploadId": {id}}
 	resp, err := b.do(ctx, request{method: http.MethodPut, key: key, query: query, body: body}, http.StatusOK)
-	if _, err := answer(resp, err); err != nil {
+	if _, err := wire.Answer(resp, err); err != nil {
 		return "", err
 	}
 	if etag = resp.Header.Get("ETag"); etag == "" {
@@ -178,5 +178,5 @@ func (b *Bucket) abort(ctx context.Context, key, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	// A rule of the bucket has to clean up after processes that were killed anyway.
-	_, _ = answer(b.do(ctx, request{method: http.MethodDelete, key: key, query: url.Values{"uploadId": {id}}}, http.StatusNoContent, http.StatusOK))
+	_, _ = wire.Answer(b.do(ctx, request{method: http.MethodDelete, key: key, query: url.Values{"uploadId": {id}}}, http.StatusNoContent, http.StatusOK))
 }

@@ -41,8 +41,6 @@ const (
 	emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	// metadataPrefix begins the headers with metadata.
 	metadataPrefix = "X-Amz-Meta-"
-	// maxAnswer bounds an answer that is no object, in bytes.
-	maxAnswer = 16 << 20
 )
 
 // Options configure the client.
@@ -194,28 +192,6 @@ func (b *Bucket) sign(req *http.Request, region string) error {
 	return nil
 }
 
-// answer reads a small answer.
-func answer(resp *http.Response, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-}
-
-// known translates the errors that callers distinguish.
-func known(doing, key string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case wire.IsStatus(err, http.StatusNotFound):
-		err = errors.Join(storage.ErrNotExist, err)
-	case wire.IsStatus(err, http.StatusPreconditionFailed):
-		err = errors.Join(storage.ErrExist, err)
-	}
-	return fmt.Errorf("%s %s: %w", doing, key, err)
-}
-
 // Get reads a part of an object.
 func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	if err := storage.CheckKey(key); err != nil {
@@ -239,7 +215,7 @@ func (b *Bucket) Get(ctx context.Context, key string, offset, length int64) (io.
 		return http.NoBody, nil
 	}
 	if err != nil {
-		return nil, known("reading", key, err)
+		return nil, wire.Known("reading", key, err)
 	}
 	etag, size := resp.Header.Get("ETag"), resp.ContentLength
 	start := offset
@@ -267,7 +243,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (storage.Attributes, erro
 	}
 	resp, err := b.do(ctx, request{method: http.MethodHead, key: key}, http.StatusOK)
 	if err != nil {
-		return storage.Attributes{}, known("reading", key, err)
+		return storage.Attributes{}, wire.Known("reading", key, err)
 	}
 	defer resp.Body.Close()
 	attrs := storage.Attributes{
@@ -302,8 +278,8 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if _, err := b.Stat(ctx, key); err != nil {
 		return err
 	}
-	_, err := answer(b.do(ctx, request{method: http.MethodDelete, key: key}, http.StatusNoContent, http.StatusOK))
-	return known("deleting", key, err)
+	_, err := wire.Answer(b.do(ctx, request{method: http.MethodDelete, key: key}, http.StatusNoContent, http.StatusOK))
+	return wire.Known("deleting", key, err)
 }
 
 // List lists one page.
@@ -315,9 +291,9 @@ func (b *Bucket) List(ctx context.Context, opts storage.ListOptions) (storage.Pa
 			query.Set(name, value)
 		}
 	}
-	body, err := answer(b.do(ctx, request{method: http.MethodGet, query: query}, http.StatusOK))
+	body, err := wire.Answer(b.do(ctx, request{method: http.MethodGet, query: query}, http.StatusOK))
 	if err != nil {
-		return storage.Page{}, known("listing", opts.Prefix, err)
+		return storage.Page{}, wire.Known("listing", opts.Prefix, err)
 	}
 	var listed struct {
 		EncodingType          string

@@ -1,4 +1,4 @@
-package github
+package githubapp
 
 import (
 	"crypto/ecdsa"
@@ -39,7 +39,7 @@ func TestKeysOfApps(t *testing.T) {
 		"damaged":            {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), "parse the private key"},
 		"no PEM":             {[]byte("x"), "not in PEM"},
 	} {
-		key, err := ParseAppKey(tc.key)
+		key, err := ParseKey(tc.key)
 		if tc.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%s: %v", name, err)
@@ -50,11 +50,11 @@ func TestKeysOfApps(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if jwt, err := appJWT("1", key, time.Now()); err != nil || strings.Count(jwt, ".") != 2 {
+		if jwt, err := Token("1", key, time.Now(), time.Now().Add(time.Minute)); err != nil || strings.Count(jwt, ".") != 2 {
 			t.Errorf("%s: %q, %v", name, jwt, err)
 		}
 	}
-	jwt, err := appJWT("7", key, time.Unix(1000, 0))
+	jwt, err := Token("7", key, time.Unix(1000, 0), time.Unix(1540, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
