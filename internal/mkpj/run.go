@@ -32,7 +32,8 @@ func runJob(ctx context.Context, cluster *rest.Config, namespace string, pj *v1.
 		return nil, fmt.Errorf("make a client of the cluster: %w", err)
 	}
 	pj.Namespace = namespace
-	if err := c.Create(ctx, pj); err != nil {
+	// An interrupt must not leave open whether the job exists.
+	if err := c.Create(context.WithoutCancel(ctx), pj); err != nil {
 		return nil, fmt.Errorf("create ProwJob %s/%s: %w", namespace, pj.Name, err)
 	}
 	log.Info("Waiting for the ProwJob to end.", "namespace", namespace, "name", pj.Name)
