@@ -43,26 +43,14 @@ type dispatchMetrics struct {
 	errors   *prometheus.CounterVec
 }
 
-// event is a parsed delivery with what dispatch needs to know of it.
-type event struct {
-	kind, action string
-	payload      any
-	comment      *github.CommentEvent
-	org, repo    string
-	fields       []any
-}
-
 // handler is one thing to run for an event.
 type handler struct {
 	plugin string
-	// kind is the event's, or "comment".
-	kind   string
-	action string
-	run    func(context.Context, *plugins.Agent) error
+	plugins.Bound
 }
 
 // key names the handler in the store.
-func (h handler) key() string { return h.plugin + "/" + h.kind }
+func (h handler) key() string { return h.plugin + "/" + h.Kind }
 
 // handle runs all handlers of a delivery that have not ended, concurrently, and
 // returns once all have. What a handler returns, even a panic, is its outcome and
@@ -78,8 +66,8 @@ func (d *dispatcher) handle(ctx context.Context, delivery store.Delivery) error 
 		log.DebugContext(ctx, "no plugin handles this kind of event")
 		return nil
 	}
-	e := describe(delivery.Event, payload)
-	log = log.With(e.fields...)
+	e := plugins.Describe(delivery.Event, payload)
+	log = log.With(e.Fields...)
 	cfg := d.pluginConfig()
 	handlers := d.handlers(cfg, e)
 	if len(handlers) == 0 {
@@ -106,9 +94,9 @@ func (d *dispatcher) handle(ctx context.Context, delivery store.Delivery) error 
 func (d *dispatcher) run(ctx context.Context, cfg *pluginconfig.Configuration, delivery string, h handler, log *slog.Logger) error {
 	start := d.now()
 	agent := d.newAgent(cfg, delivery, h.plugin, log)
-	err := protect(func() error { return h.run(ctx, agent) })
+	err := protect(func() error { return h.Run(ctx, agent) })
 	took := d.now().Sub(start)
-	labels := []string{h.kind, h.action, h.plugin, strconv.FormatBool(agent.GitHub.Used())}
+	labels := []string{h.Kind, h.Action, h.plugin, strconv.FormatBool(agent.GitHub.Used())}
 	d.metrics.duration.WithLabelValues(labels...).Observe(took.Seconds())
 	outcome := store.Outcome{Handler: h.key(), Finished: d.now()}
 	if err != nil {
@@ -117,10 +105,10 @@ func (d *dispatcher) run(ctx context.Context, cfg *pluginconfig.Configuration, d
 			return fmt.Errorf("%s was interrupted: %w", h.key(), err)
 		}
 		d.metrics.errors.WithLabelValues(labels...).Inc()
-		log.ErrorContext(ctx, "handler failed", "handler", h.kind, "error", err)
+		log.ErrorContext(ctx, "handler failed", "handler", h.Kind, "error", err)
 		outcome.Error = err.Error()
 	} else {
-		log.DebugContext(ctx, "handled", "handler", h.kind, "duration", took)
+		log.DebugContext(ctx, "handled", "handler", h.Kind, "duration", took)
 	}
 	return d.store.AddOutcome(ctx, delivery, outcome)
 }
@@ -136,129 +124,18 @@ func protect(run func() error) (err error) {
 }
 
 // handlers are those of the plugins that the event's repository enables.
-func (d *dispatcher) handlers(cfg *pluginconfig.Configuration, e event) []handler {
+func (d *dispatcher) handlers(cfg *pluginconfig.Configuration, e *plugins.Event) []handler {
 	var out []handler
-	names := cfg.EnabledPlugins(e.org, e.repo)
+	names := cfg.EnabledPlugins(e.Org, e.Repo)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		p := d.plugins[name]
 		if p == nil {
 			continue
 		}
-		if run := specific(p, e); run != nil {
-			out = append(out, handler{plugin: name, kind: e.kind, action: e.action, run: run})
-		}
-		if e.comment != nil {
-			if run := textual(p, e.comment); run != nil {
-				out = append(out, handler{plugin: name, kind: "comment", action: string(e.comment.Action), run: run})
-			}
+		for _, b := range p.Bind(e) {
+			out = append(out, handler{name, b})
 		}
 	}
 	return out
-}
-
-// specific is the handler for the very kind of event.
-func specific(p *plugins.Plugin, e event) func(context.Context, *plugins.Agent) error {
-	h := p.Handlers
-	switch payload := e.payload.(type) {
-	case *github.IssueEvent:
-		return bind(h.Issue, payload)
-	case *github.IssueCommentEvent:
-		return bind(h.IssueComment, payload)
-	case *github.PullRequestEvent:
-		return bind(h.PullRequest, payload)
-	case *github.PushEvent:
-		return bind(h.Push, payload)
-	case *github.ReviewEvent:
-		return bind(h.Review, payload)
-	case *github.ReviewCommentEvent:
-		return bind(h.ReviewComment, payload)
-	case *github.StatusEvent:
-		return bind(h.Status, payload)
-	case *github.CheckRunEvent:
-		return bind(h.CheckRun, payload)
-	}
-	return nil
-}
-
-func bind[E any](h func(context.Context, *plugins.Agent, E) error, payload E) func(context.Context, *plugins.Agent) error {
-	if h == nil {
-		return nil
-	}
-	return func(ctx context.Context, a *plugins.Agent) error { return h(ctx, a, payload) }
-}
-
-// textual is the handler for text: the plugin's own, and its commands that the
-// text uses, one after the other.
-func textual(p *plugins.Plugin, e *github.CommentEvent) func(context.Context, *plugins.Agent) error {
-	type use struct {
-		command *plugins.Command
-		matches [][]string
-	}
-	var uses []use
-	for i := range p.Commands {
-		if m := p.Commands[i].Find(e); m != nil {
-			uses = append(uses, use{&p.Commands[i], m})
-		}
-	}
-	if p.Handlers.Comment == nil && len(uses) == 0 {
-		return nil
-	}
-	return func(ctx context.Context, a *plugins.Agent) error {
-		var errs []error
-		if p.Handlers.Comment != nil {
-			errs = append(errs, p.Handlers.Comment(ctx, a, e))
-		}
-		for _, u := range uses {
-			if err := u.command.Run(ctx, a, e, u.matches); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", u.command.Usage, err))
-			}
-		}
-		return errors.Join(errs...)
-	}
-}
-
-// describe finds the repository that decides about plugins, and the log fields.
-func describe(kind string, payload any) event {
-	e := event{kind: kind, action: "none", payload: payload, comment: github.GeneralizeComment(payload)}
-	field := func(pairs ...any) { e.fields = append(e.fields, pairs...) }
-	place := func(r github.Repo) { e.org, e.repo = r.Owner.Login, r.Name }
-	switch p := payload.(type) {
-	case *github.IssueEvent:
-		place(p.Repo)
-		e.action = p.Action
-		field("pr", p.Issue.Number, "author", p.Issue.User.Login, "url", p.Issue.HTMLURL)
-	case *github.IssueCommentEvent:
-		place(p.Repo)
-		e.action = p.Action
-		field("pr", p.Issue.Number, "author", p.Comment.User.Login, "url", p.Comment.HTMLURL)
-	case *github.PullRequestEvent:
-		place(p.PullRequest.Base.Repo)
-		e.action = p.Action
-		field("pr", p.Number, "author", p.PullRequest.User.Login, "url", p.PullRequest.HTMLURL)
-	case *github.ReviewEvent:
-		place(p.PullRequest.Base.Repo)
-		e.action = p.Action
-		field("pr", p.PullRequest.Number, "review", p.Review.ID, "reviewer", p.Review.User.Login, "url", p.Review.HTMLURL)
-	case *github.ReviewCommentEvent:
-		place(p.PullRequest.Base.Repo)
-		e.action = p.Action
-		field("pr", p.PullRequest.Number, "review", p.Comment.ReviewID, "commenter", p.Comment.User.Login, "url", p.Comment.HTMLURL)
-	case *github.PushEvent:
-		place(p.Repo)
-		if p.Repo.Owner.Name != "" {
-			// Pushes carry the login under "name".
-			e.org = p.Repo.Owner.Name
-		}
-		field("ref", p.Ref, "head", p.After)
-	case *github.StatusEvent:
-		place(p.Repo)
-		field("context", p.Context, "sha", p.SHA, "state", p.State, "id", p.ID)
-	case *github.CheckRunEvent:
-		place(p.Repo)
-		e.action = p.Action
-		field("context", p.CheckRun.Name, "sha", p.CheckRun.HeadSHA, "id", p.CheckRun.ID, "author", p.Sender.Login)
-	}
-	field("org", e.org, "repo", e.repo)
-	return e
 }

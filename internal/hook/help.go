@@ -136,7 +136,7 @@ func describePlugin(p *plugins.Plugin, cfg *pluginconfig.Configuration, repos []
 		help.Config = p.Config(cfg, repos)
 	}
 	for _, c := range p.Commands {
-		help.Commands = append(help.Commands, CommandHelp{Usage: c.Usage, Featured: c.Featured, Description: c.Description, Examples: c.Examples, WhoCanUse: c.WhoCanUse})
+		help.Commands = append(help.Commands, CommandHelp{Usage: c.Usage, Featured: c.Featured, Description: c.Description, Examples: c.Examples, WhoCanUse: c.Who.Sentence})
 	}
 	return help
 }

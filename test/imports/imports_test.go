@@ -93,7 +93,7 @@ var rules = []rule{
 }
 
 // pluginFrameworks are the packages below internal/plugins that are no plugin.
-var pluginFrameworks = []string{"internal/plugins", "internal/plugins/pluginconfig", "internal/plugins/plugintest", "internal/plugins/all"}
+var pluginFrameworks = []string{"internal/plugins", "internal/plugins/pluginconfig", "internal/plugins/plugintest", "internal/plugins/all", "internal/plugins/pages", "internal/plugins/pages/gen"}
 
 type pkg struct {
 	ImportPath string

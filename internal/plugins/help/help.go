@@ -45,13 +45,15 @@ func New() *plugins.Plugin {
 		Snippet: "help:\n  help_guidelines_url: https://git.k8s.io/community/contributors/guide/help-wanted.md\n",
 		Commands: []plugins.Command{
 			{
-				Usage: "/[remove-]help", WhoCanUse: "Anyone can use it on open issues.",
+				Usage: "/[remove-]help", Who: plugins.Anyone(),
 				Description: "Adds or removes the '" + plugins.LabelHelpWanted + "' label.", Examples: []string{"/help", "/remove-help"},
+				Match: regexp.MustCompile(`(?mi)^/(?:remove-)?help\s*$`), Scope: plugins.OpenIssues,
 			},
 			{
-				Usage: "/[remove-]good-first-issue", WhoCanUse: "Anyone can use it on open issues.",
+				Usage: "/[remove-]good-first-issue", Who: plugins.Anyone(),
 				Description: "Adds or removes the '" + plugins.LabelGoodFirstIssue + "' label; adding it adds '" + plugins.LabelHelpWanted + "' as well.",
 				Examples:    []string{"/good-first-issue", "/remove-good-first-issue"},
+				Match:       regexp.MustCompile(`(?mi)^/(?:remove-)?good-first-issue\s*$`), Scope: plugins.OpenIssues,
 			},
 		},
 		Handlers: plugins.Handlers{Comment: handle},
@@ -106,8 +108,9 @@ func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error
 	if e.Action != github.CommentCreated || e.IsPR || e.IssueState != "open" {
 		return nil
 	}
-	if _, ever := decide(e.Body, true, true); !ever {
-		if _, ever = decide(e.Body, false, false); !ever {
+	text := plugins.CommandText(e.Body)
+	if _, ever := decide(text, true, true); !ever {
+		if _, ever = decide(text, false, false); !ever {
 			return nil
 		}
 	}
@@ -116,7 +119,7 @@ func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error
 	if err != nil {
 		return fmt.Errorf("reading the labels: %w", err)
 	}
-	act, ok := decide(e.Body, github.HasLabel(plugins.LabelHelpWanted, labels), github.HasLabel(plugins.LabelGoodFirstIssue, labels))
+	act, ok := decide(text, github.HasLabel(plugins.LabelHelpWanted, labels), github.HasLabel(plugins.LabelGoodFirstIssue, labels))
 	if !ok {
 		return nil
 	}
