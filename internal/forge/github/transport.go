@@ -180,10 +180,12 @@ func expect404(ctx context.Context) context.Context {
 	return context.WithValue(ctx, expect404Key{}, true)
 }
 
+func isProbe(req *http.Request) bool { return req.Context().Value(expect404Key{}) != nil }
+
 // mayAppear tells whether a missing resource may be one that the forge does not
 // show yet. What is to be deleted, or asked for to learn whether it exists, is not waited for.
 func mayAppear(req *http.Request) bool {
-	return req != nil && req.Method != http.MethodDelete && req.Context().Value(expect404Key{}) == nil
+	return req != nil && req.Method != http.MethodDelete && !isProbe(req)
 }
 
 // limitWait reads from a 403 or 429 how long the forge wants to be left alone.
