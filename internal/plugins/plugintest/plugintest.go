@@ -293,7 +293,7 @@ func (w *World) Handle(id, kind string, payload []byte) {
 	w.events = append(w.events, kind+"/"+peek.Action)
 	w.last[kind] = delivery{id, kind, payload}
 	ctx, agent := w.tb.Context(), w.Agent(id)
-	for _, b := range w.opts.Plugin.Bind(plugins.Describe(kind, event)) {
+	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
 		w.note(b.Run(ctx, agent))
 	}
 }
