@@ -67,7 +67,7 @@ func (c *Client) isFork(ctx context.Context, owner, name, org, repo string) (boo
 		Parent *Repo `json:"parent"`
 		Source *Repo `json:"source"`
 	}
-	_, err := c.send(ctx, request{method: http.MethodGet, path: repoPath(owner, name), probe: true}, &fork)
+	_, err := c.send(ReadFresh(ctx), request{method: http.MethodGet, path: repoPath(owner, name), probe: true}, &fork)
 	if IsNotFound(err) {
 		return false, nil
 	}

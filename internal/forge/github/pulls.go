@@ -158,7 +158,7 @@ func (c *Client) IsMergeable(ctx context.Context, org, repo string, number int, 
 			}
 			wait *= 2
 		}
-		pull, err := c.GetPullRequest(ctx, org, repo, number)
+		pull, err := c.GetPullRequest(ReadFresh(ctx), org, repo, number)
 		switch {
 		case err != nil:
 			return failed(err)
