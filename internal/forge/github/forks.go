@@ -20,7 +20,7 @@ const (
 // fork may not be there yet.
 func (c *Client) CreateFork(ctx context.Context, org, repo string) (string, error) {
 	out := Repo{Name: repo}
-	err := c.change(ctx, http.MethodPost, repoPath(org, repo, "forks"), nil, &out, http.StatusAccepted)
+	err := c.postAgain(ctx, repoPath(org, repo, "forks"), nil, &out, http.StatusAccepted)
 	return out.Name, err
 }
 

@@ -49,6 +49,11 @@ type request struct {
 	// probe marks a question whose answer may well be "there is none": it is not
 	// waited for, and redirects are answers.
 	probe bool
+	// repeat marks a POST that may be made twice: the second changes nothing more.
+	// once marks another request that may not.
+	repeat, once bool
+	// secret marks a body that is meant to hold a secret, such as that of a webhook.
+	secret bool
 }
 
 // path joins escaped elements; "a/b" as one element stays one element.
@@ -91,6 +96,12 @@ func (c *Client) get(ctx context.Context, path string, out any) error {
 // unless the client is in dry-run: then it is only logged, and out stays as it is.
 func (c *Client) change(ctx context.Context, method, path string, body, out any, codes ...int) error {
 	_, err := c.send(ctx, request{method: method, path: path, body: body, codes: codes}, out)
+	return err
+}
+
+// postAgain is change with a POST that may be made twice.
+func (c *Client) postAgain(ctx context.Context, path string, body, out any, codes ...int) error {
+	_, err := c.send(ctx, request{method: http.MethodPost, path: path, body: body, codes: codes, repeat: true}, out)
 	return err
 }
 
@@ -205,6 +216,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if r.probe {
 		ctx = expect404(ctx)
 	}
+	if r.once || r.method == http.MethodPost && !r.repeat {
+		ctx = onlyOnce(ctx)
+	}
 	// A redirect may lead to a path without the org, which credentials and limits depend on.
 	if org := orgOf(ctx, r.path); org != "" {
 		ctx = WithOrg(ctx, org)
@@ -215,7 +229,10 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 		if err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(c.censor(raw))
+		if !r.secret {
+			raw = c.censor(raw)
+		}
+		body = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base.String()+r.target(), body)
 	if err != nil {

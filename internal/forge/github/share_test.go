@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,18 +206,13 @@ func TestSharedReadsKeepTheirBound(t *testing.T) {
 
 // BenchmarkReadsOfAnEvent is ten plugins that read the same three things.
 func BenchmarkReadsOfAnEvent(b *testing.B) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := benchForge(b, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/1") {
 			answer(w, 200, `{"number":1}`)
 			return
 		}
 		answer(w, 200, `[]`)
-	}))
-	defer server.Close()
-	c, err := NewClient(ClientOptions{Endpoints: []string{server.URL}})
-	if err != nil {
-		b.Fatal(err)
-	}
+	})
 	for _, shared := range []bool{false, true} {
 		b.Run(fmt.Sprintf("shared=%v", shared), func(b *testing.B) {
 			for b.Loop() {
