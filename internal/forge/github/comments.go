@@ -67,7 +67,7 @@ func (c *Client) CreateIssueReaction(ctx context.Context, org, repo string, numb
 
 // react makes a reaction. The answer is 200 where the account has reacted so before.
 func (c *Client) react(ctx context.Context, path, reaction string, codes ...int) error {
-	_, err := c.send(ctx, request{method: http.MethodPost, path: path, accept: mediaReactions, body: map[string]string{"content": reaction}, codes: codes}, nil)
+	_, err := c.send(ctx, request{method: http.MethodPost, path: path, accept: mediaReactions, body: map[string]string{"content": reaction}, codes: codes, repeat: true}, nil)
 	return err
 }
 

@@ -145,7 +145,7 @@ func (c *Client) requestReview(ctx context.Context, org, repo string, number int
 		return foreign
 	}
 	_, err := c.send(ctx, request{
-		method: http.MethodPost, path: pullPath(org, repo, number, "requested_reviewers"), accept: mediaLabels, body: body, codes: []int{http.StatusCreated},
+		method: http.MethodPost, path: pullPath(org, repo, number, "requested_reviewers"), accept: mediaLabels, body: body, codes: []int{http.StatusCreated}, repeat: true,
 	}, nil)
 	return err
 }
