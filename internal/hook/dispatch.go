@@ -143,7 +143,7 @@ func (d *dispatcher) internal(cfg *config.Config, pc *pluginconfig.Configuration
 func (d *dispatcher) call(ctx context.Context, b plugins.Bound, r run) error {
 	agent := d.newAgent(r)
 	start := d.now()
-	err := b.Run(ctx, agent)
+	err := protect(func() error { return b.Run(ctx, agent) })
 	took := d.now().Sub(start)
 	labels := []string{b.Kind, b.Action, r.plugin, strconv.FormatBool(agent.GitHub.Used())}
 	d.metrics.duration.WithLabelValues(labels...).Observe(took.Seconds())
