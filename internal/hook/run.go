@@ -142,6 +142,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 		return err
 	}
 	defer cleanUp()
+	inrepo.ObserveGit(rt.Metrics, mirrors)
 	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{Registerer: rt.Metrics})
 	ownersCache := owners.NewCache(func(ctx context.Context, org, repo, commit string, read func(owners.Tree) error) error {
 		return mirrors.Files(ctx, org, repo, commit, func(m *git.Mirror) error { return read(m) })
