@@ -83,6 +83,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if err != nil {
 		return err
 	}
+	inrepo.ObserveGit(rt.Metrics, mirrors)
 	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
 	metrics, board := NewMetrics(rt.Metrics), NewBoard()
 	mergeability := NewMergeability(syncForge, time.Now)
