@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -57,12 +58,13 @@ type delivery struct {
 	Response            string
 	Duration            int64
 	Created, Tried      when
+	Installation        int64
 }
 
-const deliveryCols = "d.id, d.hook_id, d.repo_id, d.guid, d.event, d.action, d.payload, d.state, d.redelivery, d.attempts, d.next, d.code, d.response, d.duration, d.created, d.tried"
+const deliveryCols = "d.id, d.hook_id, d.repo_id, d.guid, d.event, d.action, d.payload, d.state, d.redelivery, d.attempts, d.next, d.code, d.response, d.duration, d.created, d.tried, d.installation_id"
 
 func scanDelivery(s scanner, d *delivery) error {
-	return s.Scan(&d.ID, &d.HookID, &d.RepoID, &d.GUID, &d.Event, &d.Action, &d.Payload, &d.State, &d.Redelivery, &d.Attempts, &d.Next, &d.Code, &d.Response, &d.Duration, &d.Created, &d.Tried)
+	return s.Scan(&d.ID, &d.HookID, &d.RepoID, &d.GUID, &d.Event, &d.Action, &d.Payload, &d.State, &d.Redelivery, &d.Attempts, &d.Next, &d.Code, &d.Response, &d.Duration, &d.Created, &d.Tried, &d.Installation)
 }
 
 // Run sends webhooks until ctx ends. Deliveries of one hook and repository go
@@ -178,22 +180,35 @@ func outcome(d *delivery, now time.Time) (state string, next when) {
 func hookHeaders(h *hook, d *delivery) http.Header {
 	head := http.Header{}
 	head.Set("Content-Type", "application/json")
+	body := d.Payload
+	if h.ContentType == "form" {
+		head.Set("Content-Type", "application/x-www-form-urlencoded")
+		body = formBody(d.Payload)
+	}
 	head.Set("Accept", "*/*")
 	head.Set("User-Agent", "GitHub-Hookshot/forge")
 	head.Set("X-GitHub-Event", d.Event)
 	head.Set("X-GitHub-Delivery", d.GUID)
 	head.Set("X-GitHub-Hook-ID", strconv.FormatInt(h.ID, 10))
 	target, id := "repository", h.RepoID
-	if h.OrgID != 0 {
+	switch {
+	case h.OrgID != 0:
 		target, id = "organization", h.OrgID
+	case h.AppID != 0:
+		target, id = "integration", h.AppID
 	}
 	head.Set("X-GitHub-Hook-Installation-Target-Type", target)
 	head.Set("X-GitHub-Hook-Installation-Target-ID", strconv.FormatInt(id, 10))
 	if h.Secret != "" {
-		head.Set("X-Hub-Signature", sign("sha1", sha1.New, h.Secret, d.Payload))
-		head.Set("X-Hub-Signature-256", sign("sha256", sha256.New, h.Secret, d.Payload))
+		head.Set("X-Hub-Signature", sign("sha1", sha1.New, h.Secret, body))
+		head.Set("X-Hub-Signature-256", sign("sha256", sha256.New, h.Secret, body))
 	}
 	return head
+}
+
+// formBody is the body of a webhook that is sent as a form.
+func formBody(payload []byte) []byte {
+	return []byte(url.Values{"payload": {string(payload)}}.Encode())
 }
 
 func sign(name string, h func() hash.Hash, secret string, body []byte) string {
@@ -204,7 +219,11 @@ func sign(name string, h func() hash.Hash, secret string, body []byte) string {
 
 // send posts a delivery once.
 func (f *Forge) send(ctx context.Context, h *hook, d *delivery) (int, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(d.Payload))
+	body := d.Payload
+	if h.ContentType == "form" {
+		body = formBody(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
 		return 0, "", fmt.Errorf("preparing webhook: %w", err)
 	}
@@ -214,11 +233,11 @@ func (f *Forge) send(ctx context.Context, h *hook, d *delivery) (int, string, er
 		return 0, "", err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, hookResponse))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, hookResponse))
 	if err != nil {
 		return 0, "", fmt.Errorf("reading answer to webhook: %w", err)
 	}
-	return resp.StatusCode, string(bytes.ToValidUTF8(body, []byte("?"))), nil
+	return resp.StatusCode, string(bytes.ToValidUTF8(answer, []byte("?"))), nil
 }
 
 // prune forgets old deliveries.

@@ -49,6 +49,11 @@ func unprocessable(message string) error {
 	return &apiError{Status: http.StatusUnprocessableEntity, Message: message}
 }
 
+// invalidRequest is GitHub's complaint about a body as a whole.
+func invalidRequest(what string) error {
+	return unprocessable("Invalid request.\n\n" + what)
+}
+
 func notAllowed(message string) error {
 	return &apiError{Status: http.StatusMethodNotAllowed, Message: message}
 }

@@ -71,9 +71,12 @@ type Forge struct {
 	serve  http.Handler
 	ql     *graph
 
-	writing   sync.Mutex
-	kick      chan struct{}
-	transfers chan struct{} // bounds git processes that serve clients
+	writing    sync.Mutex
+	background sync.WaitGroup // work that outlives its request
+	closing    context.Context
+	close      context.CancelFunc
+	kick       chan struct{}
+	transfers  chan struct{} // bounds git processes that serve clients
 
 	mu    sync.Mutex
 	locks map[int64]*sync.Mutex
@@ -99,6 +102,7 @@ func Open(ctx context.Context, s Options) (*Forge, error) {
 		kick:  make(chan struct{}, 1), transfers: make(chan struct{}, maxTransfers), locks: map[int64]*sync.Mutex{},
 	}
 	f.opts.Dir = dir
+	f.closing, f.close = context.WithCancel(context.WithoutCancel(ctx))
 	for _, h := range s.Hosts {
 		f.hosts[lower(h)] = true
 	}
@@ -133,6 +137,9 @@ func (f *Forge) open(ctx context.Context) error {
 	if f.git, err = newGitRunner(f.opts.Dir); err != nil {
 		return err
 	}
+	if err := f.writeHooks(); err != nil {
+		return fmt.Errorf("writing hooks: %w", err)
+	}
 	if f.wdb, err = openDB(f.opts.Dir, 1); err != nil {
 		return err
 	}
@@ -162,6 +169,9 @@ func (f *Forge) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := f.removeOrphans(ids); err != nil {
+		return fmt.Errorf("removing directories of deleted repositories: %w", err)
+	}
 	for _, id := range ids {
 		if err := f.initBare(ctx, id); err != nil {
 			return err
@@ -170,12 +180,14 @@ func (f *Forge) recover(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return f.finishForks(ctx)
 }
 
 // Close releases the state directory. Requests in flight must have ended.
 func (f *Forge) Close() error {
 	var errs []error
+	f.close()
+	f.background.Wait()
 	for _, c := range []io.Closer{closer(f.rdb), closer(f.wdb)} {
 		if c != nil {
 			errs = append(errs, c.Close())

@@ -76,7 +76,7 @@ func (f *Forge) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		f.fail(w, r, &apiError{Status: http.StatusMethodNotAllowed, Message: "Method Not Allowed"})
 		return
 	}
-	viewer, err := f.authenticate(r)
+	viewer, err := f.viewerOf(r.Context(), r)
 	if err != nil {
 		f.fail(w, r, err)
 		return

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -360,9 +359,11 @@ func (c *graphCall) repository(rp *repo) obj {
 				return nil, err
 			}
 			return connect("branchProtectionRules", args, all, func(v *row) (obj, error) {
-				var p protection
-				err := json.Unmarshal([]byte(v.rules), &p)
-				return protectionRule(rp, v.branch, &p), err
+				p, err := parseProtection(v.branch, v.rules)
+				if err != nil {
+					return nil, err
+				}
+				return protectionRule(rp, v.branch, p), nil
 			})
 		}),
 	}

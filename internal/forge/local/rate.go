@@ -34,6 +34,9 @@ type rateState struct {
 	Reset                  time.Time
 }
 
+// rateResources are the budgets that are counted apart.
+var rateResources = []string{"core", "search", "graphql"}
+
 // shownLimit is reported when nothing is limited.
 const shownLimit = 1_000_000
 
