@@ -123,8 +123,9 @@ func (f *Forge) Run(ctx context.Context) error {
 
 // pending returns the first waiting delivery of every hook and repository.
 func (f *Forge) pending(ctx context.Context) ([]delivery, error) {
-	return list(f.read(ctx), scanDelivery, "SELECT "+deliveryCols+` FROM deliveries d WHERE d.id IN
-		(SELECT min(id) FROM deliveries WHERE state = 'pending' GROUP BY hook_id, repo_id) ORDER BY d.next LIMIT 1000`)
+	return list(f.read(ctx), scanDelivery, "SELECT "+deliveryCols+` FROM deliveries d WHERE d.id IN (
+		SELECT min(id) FROM deliveries WHERE state = 'pending' GROUP BY hook_id, repo_id
+		UNION ALL SELECT id FROM deliveries WHERE state = 'held') ORDER BY d.next LIMIT 1000`)
 }
 
 // attempt sends one delivery once and stores the outcome.
@@ -136,8 +137,24 @@ func (f *Forge) attempt(ctx context.Context, d *delivery) {
 		}
 		return
 	}
+	var fault *Fault
+	if d.State != "held" {
+		fault = f.webhookFault(h, d)
+	}
+	if fault != nil {
+		f.faults.wait(ctx, fault.DelaySeconds)
+		if held, err := f.meddle(ctx, fault, d); held || err != nil {
+			if err != nil && ctx.Err() == nil {
+				f.log.Error("Applying a fault to a webhook failed.", "event-GUID", d.GUID, "error", err)
+			}
+			return
+		}
+	}
 	start := f.clock.Now()
 	code, response, err := f.send(ctx, h, d)
+	if err == nil && fault != nil && fault.Webhook == "duplicate" {
+		code, response, err = f.send(ctx, h, d)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return // stopped by us: neither success nor failure
@@ -153,11 +170,47 @@ func (f *Forge) attempt(ctx context.Context, d *delivery) {
 	err = f.write(context.WithoutCancel(ctx), func(t *txn) error {
 		_, err := t.exec("UPDATE deliveries SET attempts = ?, code = ?, response = ?, duration = ?, tried = ?, state = ?, next = ? WHERE id = ?",
 			d.Attempts, d.Code, d.Response, d.Duration, d.Tried, d.State, d.Next, d.ID)
+		if err == nil && d.State != "pending" {
+			err = t.release(d.HookID, d.RepoID)
+		}
 		return err
 	})
 	if err != nil {
 		f.log.Error("Storing the outcome of a webhook failed; it will be sent again.", "event-GUID", d.GUID, "error", err)
 	}
+}
+
+// meddle applies a fault that keeps a delivery from being sent now.
+func (f *Forge) meddle(ctx context.Context, fault *Fault, d *delivery) (held bool, err error) {
+	state, response, until := "", "", d.Next
+	switch fault.Webhook {
+	case "drop":
+		state, response = "dead", "dropped by a fault"
+	case "reorder":
+		state, response, until = "held", "held back by a fault", when{f.clock.Now().Add(hookHold).UTC()}
+	default:
+		return false, nil
+	}
+	return true, f.write(context.WithoutCancel(ctx), func(t *txn) error {
+		_, err := t.exec("UPDATE deliveries SET state = ?, response = ?, tried = ?, next = ? WHERE id = ?", state, response, t.now, until, d.ID)
+		return err
+	})
+}
+
+// hookHold is how long a delivery that a fault held back waits for another to overtake it.
+const hookHold = 5 * time.Second
+
+// release puts the deliveries that a fault held back behind the one that has
+// just been sent.
+func (t *txn) release(hookID, repoID int64) error {
+	n, err := t.changed(`INSERT INTO deliveries (hook_id, repo_id, installation_id, guid, event, action, payload, redelivery, next, created)
+		SELECT hook_id, repo_id, installation_id, guid, event, action, payload, redelivery, ?, created FROM deliveries WHERE hook_id = ? AND repo_id = ? AND state = 'held' ORDER BY id`, t.now, hookID, repoID)
+	if err != nil || n == 0 {
+		return err
+	}
+	t.emitted = true
+	_, err = t.exec("DELETE FROM deliveries WHERE hook_id = ? AND repo_id = ? AND state = 'held'", hookID, repoID)
+	return err
 }
 
 // outcome decides what becomes of a delivery after an attempt.

@@ -36,6 +36,11 @@ type Options struct {
 	// RateLimit is the number of REST requests an identity has per hour; 0 means
 	// that the limit is shown but never reached.
 	RateLimit int
+	// Limits are the other limits; its Core is overruled by RateLimit.
+	Limits Limits
+	// AdminToken opens the paths below /_admin/, by which tests make the forge
+	// misbehave and seed it; without one they do not exist.
+	AdminToken string
 	// Clock is the source of time; nil means the real one.
 	Clock clock.Clock
 	// Logger may be nil.
@@ -53,6 +58,11 @@ type Options struct {
 	HMACSecretFile string
 	// SeedFile is a YAML file of the form [Seed], applied at every start.
 	SeedFile string
+	// AdminTokenFile holds AdminToken.
+	AdminTokenFile string
+	// TLSCertFile and TLSKeyFile make the forge serve HTTPS. Both are written,
+	// with a self-signed certificate, when they do not exist.
+	TLSCertFile, TLSKeyFile string
 }
 
 // Forge is an open forge. Its methods may be used concurrently.
@@ -68,6 +78,8 @@ type Forge struct {
 	client *http.Client
 	hosts  map[string]bool
 	rates  *rateTable
+	faults *faults
+	past   *past
 	serve  http.Handler
 	ql     *graph
 
@@ -115,7 +127,12 @@ func Open(ctx context.Context, s Options) (*Forge, error) {
 	if f.client == nil {
 		f.client = hookClient()
 	}
-	f.rates = newRateTable(f.clock, s.RateLimit)
+	if s.RateLimit > 0 {
+		s.Limits.Core = s.RateLimit
+	}
+	f.rates = newRateTable(f.clock, s.Limits)
+	f.faults = &faults{clock: f.clock}
+	f.past = &past{f: f}
 	if err := f.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening forge in %s: %w", dir, err), f.Close())
 	}
@@ -188,6 +205,7 @@ func (f *Forge) Close() error {
 	var errs []error
 	f.close()
 	f.background.Wait()
+	errs = append(errs, f.past.close())
 	for _, c := range []io.Closer{closer(f.rdb), closer(f.wdb)} {
 		if c != nil {
 			errs = append(errs, c.Close())

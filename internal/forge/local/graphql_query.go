@@ -89,7 +89,7 @@ func (c *graphCall) queryRoot() obj {
 			return out, nil
 		}),
 		"rateLimit": lazy(func(map[string]any) (any, error) {
-			s, _ := c.f.rates.spend(c.viewer.Login, "graphql", 0)
+			s, _ := c.f.rates.spend((&caller{account: c.viewer}).who(), "graphql", 0)
 			return obj{"cost": 1, "limit": s.Limit, "nodeCount": 0, "remaining": s.Remaining, "used": s.Used, "resetAt": when{s.Reset}.String()}, nil
 		}),
 	}

@@ -18,7 +18,7 @@ const zeroSHA = "0000000000000000000000000000000000000000"
 
 // reservedOwners are first path elements the forge uses itself.
 var reservedOwners = map[string]bool{
-	"api": true, "static": true, "login": true, "logout": true, "healthz": true, "raw": true, "_": true,
+	"api": true, "static": true, "login": true, "logout": true, "healthz": true, "raw": true, "_": true, "_admin": true,
 }
 
 func validLogin(s string) bool {

@@ -166,9 +166,15 @@ func (f *Forge) serveREST(all routes, w http.ResponseWriter, r *http.Request) {
 	state, ok := f.rates.spend(who, resource, cost)
 	state.header(h)
 	if !ok {
-		f.fail(w, r, forbidden("API rate limit exceeded for user "+who+"."))
+		f.fail(w, r, errPrimary(who))
 		return
 	}
+	done, err := f.rates.secondary(who, r.Method)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	defer done()
 	if path, err = f.canonical(r.Context(), path); err != nil {
 		f.fail(w, r, err)
 		return
@@ -208,6 +214,9 @@ func (f *Forge) fail(w http.ResponseWriter, r *http.Request, err error) {
 	ae, internal := asAPIError(err)
 	if internal {
 		f.log.Error("Request failed.", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if ae.RetryAfter > 0 {
+		w.Header().Set("Retry-After", itoa(ae.RetryAfter))
 	}
 	writeJSON(w, ae.Status, ae.json())
 }

@@ -430,6 +430,7 @@ CREATE TABLE rulesets (
 );
 CREATE INDEX rulesets_repo ON rulesets (repo_id);
 CREATE INDEX rulesets_org ON rulesets (org_id);
+CREATE INDEX deliveries_held ON deliveries (next) WHERE state = 'held';   -- by a fault
 `}
 
 // migrate brings the database to the newest schema, or refuses one that a
