@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -89,9 +90,14 @@ func (c *Cluster) load(ctx context.Context, resource schema.GroupVersionResource
 	if err := group.Wait(); err != nil || template == nil {
 		return err
 	}
-	// A list without a version is no older than etcd.
-	_, err = api.Resource(resource).Namespace(template.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: "kubetest=none"})
-	return err
+	// A list without a version is no older than etcd; the API server gives up after
+	// a minute if it is not that far.
+	for {
+		_, err = api.Resource(resource).Namespace(template.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: "kubetest=none"})
+		if err == nil || ctx.Err() != nil || !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) && !apierrors.IsTooManyRequests(err) {
+			return err
+		}
+	}
 }
 
 func create(ctx context.Context, api dynamic.NamespaceableResourceInterface, o client.Object) (*unstructured.Unstructured, error) {

@@ -30,21 +30,8 @@ import (
 	"prow/internal/service"
 )
 
-// childVariable makes this program a crier with these arguments, for the
-// benchmark, which measures a process of its own.
-const childVariable = "CRIER_TEST_ARGS"
-
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
-	if args := os.Getenv(childVariable); args != "" {
-		c := Command()
-		c.SetArgs(strings.Split(args, "\n"))
-		if err := c.ExecuteContext(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
 	os.Exit(kubetest.Run(m))
 }
 
