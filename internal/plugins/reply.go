@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -55,9 +56,40 @@ func Mute(text string) string {
 	return strings.ReplaceAll(text, "\n/", "\n\u200b/")
 }
 
+// Code shows what people wrote as code: it mentions nobody and means nothing.
+func Code(text string) string {
+	return "`" + strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(text) + "`"
+}
+
 // Reply answers the text of an event.
 func (a *Agent) Reply(ctx context.Context, e *github.CommentEvent, message string) error {
-	return a.GitHub.CreateComment(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, Reply(e.Body, e.HTMLURL, e.User.Login, message))
+	return a.SayOnce(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, Reply(e.Body, e.HTMLURL, e.User.Login, message))
+}
+
+// SayOnce comments, unless the bot has made that very comment before: an event that
+// is handled again after the process died gets no second answer.
+func (a *Agent) SayOnce(ctx context.Context, org, repo string, number int, body string) error {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil {
+		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	comments, err := a.GitHub.ListIssueComments(ctx, org, repo, number)
+	if err != nil {
+		return fmt.Errorf("looking for comments of the bot on %s/%s#%d: %w", org, repo, number, err)
+	}
+	if slices.ContainsFunc(comments, func(c github.IssueComment) bool { return sameText(c.Body, body) && isBot(c.User) }) {
+		return nil
+	}
+	if err := a.GitHub.CreateComment(ctx, org, repo, number, body); err != nil {
+		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	return nil
+}
+
+// sameText compares texts as the forge may have stored them.
+func sameText(a, b string) bool {
+	normal := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r", "")) }
+	return normal(a) == normal(b)
 }
 
 // Pruner deletes outdated comments of the bot on an issue or pull request.

@@ -5,8 +5,10 @@ package all
 import (
 	"prow/internal/plugins"
 	"prow/internal/plugins/approve"
+	"prow/internal/plugins/assign"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
+	"prow/internal/plugins/label"
 	"prow/internal/plugins/lgtm"
 	"prow/internal/plugins/trigger"
 	"prow/internal/plugins/wip"
@@ -17,8 +19,10 @@ func Plugins() map[string]*plugins.Plugin {
 	byName := map[string]*plugins.Plugin{}
 	for _, p := range []*plugins.Plugin{
 		approve.New(),
+		assign.New(),
 		help.New(),
 		hold.New(),
+		label.New(),
 		lgtm.New(),
 		trigger.New(),
 		wip.New(),

@@ -630,3 +630,54 @@ func (w *World) HandleAgain(kind string) {
 	w.Handle(d.id, d.kind, d.payload)
 	w.Settle()
 }
+
+// Team makes a team of the org.
+func (w *World) Team(name string, members ...string) {
+	w.tb.Helper()
+	must(w.tb, w.forge.CreateTeam(w.tb.Context(), Org, local.Team{Name: name, Members: members}))
+	w.Settle()
+}
+
+// RepoLabels adds labels to those the repository has.
+func (w *World) RepoLabels(names ...string) {
+	w.tb.Helper()
+	for _, name := range names {
+		_, _, err := w.As("boss").Issues.CreateLabel(w.tb.Context(), Org, Repo, &gogithub.Label{Name: &name, Color: gogithub.Ptr("ededed")})
+		must(w.tb, err)
+	}
+	w.Settle()
+}
+
+// WantAssignees checks who is assigned, given in order and joined by commas.
+func (w *World) WantAssignees(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	var names []string
+	for _, u := range issue.Assignees {
+		names = append(names, u.Login)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, ","); got != want {
+		w.tb.Errorf("assignees %q, want %q", got, want)
+	}
+}
+
+// WantReviewers checks whose review is requested, given in order and joined by
+// commas; a team is org/slug.
+func (w *World) WantReviewers(number int, want string) {
+	w.tb.Helper()
+	pr, err := w.bot.GetPullRequest(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	var names []string
+	for _, u := range pr.RequestedReviewers {
+		names = append(names, u.Login)
+	}
+	for _, team := range pr.RequestedTeams {
+		names = append(names, Org+"/"+team.Slug)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, ","); got != want {
+		w.tb.Errorf("requested reviews of %q, want %q", got, want)
+	}
+}
