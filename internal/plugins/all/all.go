@@ -10,6 +10,9 @@ import (
 	"prow/internal/plugins/hold"
 	"prow/internal/plugins/label"
 	"prow/internal/plugins/lgtm"
+	"prow/internal/plugins/lifecycle"
+	"prow/internal/plugins/retitle"
+	"prow/internal/plugins/size"
 	"prow/internal/plugins/trigger"
 	"prow/internal/plugins/wip"
 )
@@ -24,6 +27,9 @@ func Plugins() map[string]*plugins.Plugin {
 		hold.New(),
 		label.New(),
 		lgtm.New(),
+		lifecycle.New(),
+		retitle.New(),
+		size.New(),
 		trigger.New(),
 		wip.New(),
 	} {

@@ -681,3 +681,31 @@ func (w *World) WantReviewers(number int, want string) {
 		w.tb.Errorf("requested reviews of %q, want %q", got, want)
 	}
 }
+
+// CloseIssue closes an issue or pull request.
+func (w *World) CloseIssue(login string, number int) {
+	w.tb.Helper()
+	_, _, err := w.As(login).Issues.Edit(w.tb.Context(), Org, Repo, number, &gogithub.IssueRequest{State: gogithub.Ptr("closed")})
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantTitle checks the title of an issue or pull request.
+func (w *World) WantTitle(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	if issue.Title != want {
+		w.tb.Errorf("title %q, want %q", issue.Title, want)
+	}
+}
+
+// WantState checks whether an issue or pull request is open or closed.
+func (w *World) WantState(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	if issue.State != want {
+		w.tb.Errorf("state %q, want %q", issue.State, want)
+	}
+}
