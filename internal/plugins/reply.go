@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -82,6 +83,38 @@ func (a *Agent) SayOnce(ctx context.Context, org, repo string, number int, body 
 	}
 	if err := a.GitHub.CreateComment(ctx, org, repo, number, body); err != nil {
 		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	return nil
+}
+
+// KeepComment makes text the only comment of the bot that contains marker; an empty
+// text removes all. One that says the same already stays, so that nobody is notified
+// of nothing new.
+func (a *Agent) KeepComment(ctx context.Context, org, repo string, number int, marker, text string) error {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil {
+		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	comments, err := a.GitHub.ListIssueComments(ctx, org, repo, number)
+	if err != nil {
+		return fmt.Errorf("looking for comments of the bot on %s/%s#%d: %w", org, repo, number, err)
+	}
+	var errs []error
+	there := text == ""
+	for _, c := range comments {
+		switch {
+		case !strings.Contains(c.Body, marker) || !isBot(c.User):
+		case !there && sameText(c.Body, text):
+			there = true
+		default:
+			errs = append(errs, a.GitHub.DeleteComment(ctx, org, repo, c.ID))
+		}
+	}
+	if !there {
+		errs = append(errs, a.GitHub.CreateComment(ctx, org, repo, number, text))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("replacing a comment of the bot on %s/%s#%d: %w", org, repo, number, err)
 	}
 	return nil
 }
