@@ -472,6 +472,19 @@ func (w *World) EditPull(login string, number int, change gogithub.PullRequest) 
 	w.Settle()
 }
 
+// Collaborator makes somebody a collaborator, who accepts the invitation if there
+// has to be one.
+func (w *World) Collaborator(login, permission string) {
+	w.tb.Helper()
+	invitation, _, err := w.As("boss").Repositories.AddCollaborator(w.tb.Context(), Org, Repo, login, &gogithub.RepositoryAddCollaboratorOptions{Permission: permission})
+	must(w.tb, err)
+	if invitation.GetID() != 0 {
+		_, err = w.As(login).Users.AcceptInvitation(w.tb.Context(), invitation.GetID())
+		must(w.tb, err)
+	}
+	w.Settle()
+}
+
 // Draft converts a pull request to a draft, or marks it as ready.
 func (w *World) Draft(login string, number int, draft bool) {
 	w.tb.Helper()
