@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"prow/internal/forge/github/budget"
 	"prow/internal/forge/httpcache"
 )
 
@@ -52,6 +53,13 @@ type ClientOptions struct {
 	Transport http.RoundTripper
 	// Cache keeps answers, which are revalidated each time. Nil: none are kept.
 	Cache httpcache.Store
+	// Budget knows how much is left of the forge's limits; clients that use the same
+	// ones share it. Nil: the client has its own.
+	Budget *budget.Broker
+	// Priority is that of requests which say nothing else. Zero: by what they do.
+	Priority Priority
+	// Metrics measure requests. Nil: nobody does.
+	Metrics *Metrics
 	// Censor replaces secrets in what is sent, such as in comments. Nil: nothing is
 	// replaced.
 	Censor func([]byte) []byte
@@ -116,12 +124,15 @@ func NewClient(o ClientOptions) (*Client, error) {
 	for _, base := range bases {
 		hosts[base.Host] = true
 	}
-	transport := cached(o.Transport, o.Cache)
+	policy := o.Retry.withDefaults()
+	if o.Budget == nil {
+		o.Budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
+	}
+	transport := cached(&meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now}, o.Cache)
 	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: transport}
 	if o.App != nil {
 		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: transport}
 	}
-	policy := o.Retry.withDefaults()
 	if o.Censor == nil {
 		o.Censor = func(raw []byte) []byte { return raw }
 	}

@@ -11,8 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"prow/internal/forge/github/budget"
 	"prow/internal/forge/githubapp"
 	"prow/internal/forge/httpcache"
 	"prow/internal/secret"
@@ -48,6 +50,9 @@ type Flags struct {
 	NoThrottle bool
 
 	orgRates map[string]Rate
+	// budget and metrics are shared by all clients of these flags.
+	budget  *budget.Broker
+	metrics *Metrics
 	// cache opens the store that all clients of these flags share.
 	cache func() (httpcache.Store, error)
 }
@@ -194,6 +199,9 @@ func (f *Flags) store(log *slog.Logger) (httpcache.Store, error) {
 	return f.cache()
 }
 
+// Measure registers the metrics of the clients that are built after it.
+func (f *Flags) Measure(reg prometheus.Registerer) { f.metrics = NewMetrics(reg) }
+
 // Client builds a client for a component. The token is read from its file
 // through secrets, so that it is followed and censored. Options may change what
 // the flags say.
@@ -225,6 +233,11 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 		return nil, err
 	}
 	o.Censor = secrets.Censor
+	if f.budget == nil {
+		policy := o.Retry.withDefaults()
+		f.budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
+	}
+	o.Budget, o.Metrics = f.budget, f.metrics
 	for _, option := range options {
 		option(&o)
 	}
