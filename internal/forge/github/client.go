@@ -80,6 +80,8 @@ type Client struct {
 	used    atomic.Bool
 	// app tells that the client acts as a GitHub App.
 	app bool
+	// repeating, if set, is since when the work may have been done in part; see Repeating.
+	repeating time.Time
 }
 
 // botCache holds the client's own account once it has been asked for.
@@ -169,9 +171,14 @@ func parseEndpoint(text string) (*url.URL, error) {
 // in the User-Agent, and knows by itself whether it was used.
 func (c *Client) For(part string) *Client {
 	component, version, _ := strings.Cut(c.agent, "/")
+	return c.clone(component + "." + part + "/" + version)
+}
+
+// clone is a client that is named so and does not know yet whether it was used.
+func (c *Client) clone(agent string) *Client {
 	return &Client{
-		http: c.http, base: c.base, graphql: c.graphql, agent: component + "." + part + "/" + version, dryRun: c.dryRun, log: c.log, bot: c.bot,
-		censor: c.censor, sleep: c.sleep, app: c.app,
+		http: c.http, base: c.base, graphql: c.graphql, agent: agent, dryRun: c.dryRun, log: c.log, bot: c.bot,
+		censor: c.censor, sleep: c.sleep, app: c.app, repeating: c.repeating,
 	}
 }
 

@@ -13,6 +13,9 @@ func (c *Client) ListIssueComments(ctx context.Context, org, repo string, number
 
 // CreateComment writes a comment.
 func (c *Client) CreateComment(ctx context.Context, org, repo string, number int, body string) error {
+	if done, err := c.wroteComment(ctx, org, repo, number, body); done || err != nil {
+		return err
+	}
 	return c.change(ctx, http.MethodPost, issuePath(org, repo, number, "comments"), map[string]string{"body": body}, nil, http.StatusCreated)
 }
 

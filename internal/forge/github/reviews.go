@@ -49,6 +49,9 @@ type DraftReviewComment struct {
 
 // CreateReview writes a review.
 func (c *Client) CreateReview(ctx context.Context, org, repo string, number int, review DraftReview) error {
+	if done, err := c.wroteReview(ctx, org, repo, number, review.Body); done || err != nil {
+		return err
+	}
 	_, err := c.send(ctx, request{
 		method: http.MethodPost, path: pullPath(org, repo, number, "reviews"), accept: "application/vnd.github.black-cat-preview+json", body: review,
 	}, nil)

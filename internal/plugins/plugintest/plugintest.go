@@ -293,40 +293,9 @@ func (w *World) Handle(id, kind string, payload []byte) {
 	w.events = append(w.events, kind+"/"+peek.Action)
 	w.last[kind] = delivery{id, kind, payload}
 	ctx, agent := w.tb.Context(), w.Agent(id)
-	h := w.opts.Plugin.Handlers
-	switch e := event.(type) {
-	case *github.PullRequestEvent:
-		w.note(call(ctx, agent, h.PullRequest, e))
-	case *github.PushEvent:
-		w.note(call(ctx, agent, h.Push, e))
-	case *github.ReviewEvent:
-		w.note(call(ctx, agent, h.Review, e))
-	case *github.IssueEvent:
-		w.note(call(ctx, agent, h.Issue, e))
-	case *github.IssueCommentEvent:
-		w.note(call(ctx, agent, h.IssueComment, e))
-	case *github.StatusEvent:
-		w.note(call(ctx, agent, h.Status, e))
-	case *github.CheckRunEvent:
-		w.note(call(ctx, agent, h.CheckRun, e))
+	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
+		w.note(b.Run(ctx, agent))
 	}
-	comment := github.GeneralizeComment(event)
-	if comment == nil {
-		return
-	}
-	w.note(call(ctx, agent, h.Comment, comment))
-	for i := range w.opts.Plugin.Commands {
-		if c := &w.opts.Plugin.Commands[i]; c.Find(comment) != nil {
-			w.note(c.Run(ctx, agent, comment, c.Find(comment)))
-		}
-	}
-}
-
-func call[E any](ctx context.Context, a *plugins.Agent, h func(context.Context, *plugins.Agent, E) error, e E) error {
-	if h == nil {
-		return nil
-	}
-	return h(ctx, a, e)
 }
 
 // note keeps an error of the plugin. Unless the test asks for it, it fails.
@@ -362,7 +331,7 @@ func (w *World) Agent(delivery string) *plugins.Agent {
 		jobs = w.opts.ProwJobs(jobs)
 	}
 	return &plugins.Agent{
-		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Delivery: delivery, Now: time.Now, Log: log,
+		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Git: w.cache, Cluster: func(string) (client.Client, error) { return jobs, nil }, Delivery: delivery, Now: time.Now, Log: log,
 		Owners: &owners.Client{Cache: w.owners, Forge: mine, Settings: plugins.OwnersSettings(w.Config, w.Plugins), Log: log},
 	}
 }

@@ -130,7 +130,7 @@ func configComment(problems config.Errors) string {
 // replaceComment makes text the only comment of the bot with a marker; an empty
 // text removes all. A comment that says the same already stays.
 func (p *pull) replaceComment(ctx context.Context, marker, text string) error {
-	isBot, err := p.agent.GitHub.BotUserChecker(ctx)
+	isBot, err := p.agent.GitHub.BotChecker(ctx)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (p *pull) replaceComment(ctx context.Context, marker, text string) error {
 	there := text == ""
 	for _, c := range comments {
 		switch {
-		case !isBot(c.User.Login) || !contains(c.Body, marker):
+		case !isBot(c.User) || !contains(c.Body, marker):
 		case !there && c.Body == text:
 			there = true
 		default:
