@@ -43,6 +43,7 @@ type Metrics struct {
 	api      *apimetrics.Metrics
 	requests *prometheus.CounterVec
 	forecast *prometheus.GaugeVec
+	users    *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics.
@@ -55,6 +56,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		forecast: apimetrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "github_budget_forecast_remaining", Help: "Requests that will be left of a budget when it is full again, if it goes on like this.",
 		}, []string{"token_hash", "ratelimit_resource"})),
+		users: apimetrics.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "github_user_info", Help: "1 for the account of each token.",
+		}, []string{"token_hash", "login", "email"})),
 	}
 }
 

@@ -1,6 +1,8 @@
 package github
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -87,6 +89,33 @@ func TestClasses(t *testing.T) {
 	} {
 		if got := classOf(tc.method, tc.path); got != tc.want {
 			t.Errorf("%s %s is %s, want %s", tc.method, tc.path, got, tc.want)
+		}
+	}
+}
+
+func TestTheAccountOfATokenIsShown(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) { answer(w, 200, `{"login":"robot","email":"r@x"}`) }, func(o *ClientOptions) { o.Metrics = NewMetrics(reg) })
+	if _, err := c.BotUser(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("Bearer tok"))
+	want := "# HELP github_user_info 1 for the account of each token.\n# TYPE github_user_info gauge\ngithub_user_info{email=\"r@x\",login=\"robot\",token_hash=\"" + hex.EncodeToString(sum[:]) + "\"} 1\n"
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "github_user_info"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCollaboratorsFromTheList(t *testing.T) {
+	c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/collaborators") {
+			t.Errorf("asked for %s", r.URL)
+		}
+		answer(w, 200, `[{"login":"Alice"}]`)
+	}, func(o *ClientOptions) { o.ListCollaborators = true })
+	for login, want := range map[string]bool{"alice": true, "bob": false} {
+		if got, err := c.IsCollaborator(t.Context(), "o", "r", login); got != want || err != nil {
+			t.Errorf("%s: %v, %v", login, got, err)
 		}
 	}
 }

@@ -43,6 +43,8 @@ type Flags struct {
 	// bytes of them; without a directory it is in memory.
 	CacheDir  string
 	CacheSize int64
+	// ListCollaborators answers whether somebody is a collaborator from the list.
+	ListCollaborators bool
 	// SigningKeyPath is a private key of SSH with which commits are signed.
 	SigningKeyPath string
 	// NoThrottle leaves the flags of limits out, for components that limit
@@ -75,6 +77,7 @@ func (f *Flags) Bind(fs *pflag.FlagSet) {
 	}
 	fs.StringVar(&f.CacheDir, "github-cache-dir", "", "Directory for answers of GitHub, which are asked for again only if they have changed. It must not be shared. Empty: they are kept in memory.")
 	fs.Int64Var(&f.CacheSize, "github-cache-size", defaultCacheSize, "Bound of the answers that are kept, in bytes; 0 keeps none. Answers of a ghproxy are never kept.")
+	fs.BoolVar(&f.ListCollaborators, "github-list-collaborators", false, "Ask for the list of a repository's collaborators instead of for each one. The list costs nothing of the limit while it has not changed, but has a page for each hundred.")
 	fs.StringVar(&f.SigningKeyPath, "git-signing-key-path", "", "Private key of SSH with which commits are signed.")
 	fs.DurationVar(&f.RequestTimeout, "github-client.request-timeout", 2*time.Minute, "Time limit of a single HTTP request.")
 	fs.IntVar(&f.MaxRetries, "github-client.max-retries", 8, "Attempts per request; 0 is the default.")
@@ -225,7 +228,7 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 	}
 	o := ClientOptions{
 		Endpoints: f.Endpoints, GraphQLEndpoint: f.GraphQLEndpoint, Token: token, App: app, UserAgent: agent, DryRun: dryRun,
-		RequestTimeout: f.RequestTimeout, Logger: log,
+		RequestTimeout: f.RequestTimeout, Logger: log, ListCollaborators: f.ListCollaborators,
 		Retry: RetryPolicy{MaxRetries: f.MaxRetries, Max404Retries: f.Max404Retries, MaxSleep: f.BackoffTimeout, InitialDelay: f.InitialDelay},
 	}
 	o.Transport = ThrottleOrgs(http.DefaultTransport, Rate{f.HourlyTokens, f.AllowedBurst}, f.orgRates)
