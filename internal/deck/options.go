@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"prow/internal/config"
-	"prow/internal/config/live"
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
+	"prow/internal/wiring"
 )
 
 // Name of the component.
@@ -98,7 +98,7 @@ func Command() *cobra.Command {
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level})
+	cfg, err := wiring.Config(ctx, rt, o.Config)
 	if err != nil {
 		return err
 	}

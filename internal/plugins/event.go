@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 )
 
@@ -19,6 +21,8 @@ type Event struct {
 	Comment *github.CommentEvent
 	// Org and Repo decide which plugins are enabled.
 	Org, Repo string
+	// Number is that of the issue or pull request, 0 without one.
+	Number int
 	// Fields are keys and values for the log.
 	Fields []any
 
@@ -38,22 +42,27 @@ func Describe(kind string, payload any) *Event {
 	case *github.IssueEvent:
 		place(p.Repo)
 		e.Action = p.Action
+		e.Number = p.Issue.Number
 		field("pr", p.Issue.Number, "author", p.Issue.User.Login, "url", p.Issue.HTMLURL)
 	case *github.IssueCommentEvent:
 		place(p.Repo)
 		e.Action = p.Action
+		e.Number = p.Issue.Number
 		field("pr", p.Issue.Number, "author", p.Comment.User.Login, "url", p.Comment.HTMLURL)
 	case *github.PullRequestEvent:
 		place(p.PullRequest.Base.Repo)
 		e.Action = p.Action
+		e.Number = p.Number
 		field("pr", p.Number, "author", p.PullRequest.User.Login, "url", p.PullRequest.HTMLURL)
 	case *github.ReviewEvent:
 		place(p.PullRequest.Base.Repo)
 		e.Action = p.Action
+		e.Number = p.PullRequest.Number
 		field("pr", p.PullRequest.Number, "review", p.Review.ID, "reviewer", p.Review.User.Login, "url", p.Review.HTMLURL)
 	case *github.ReviewCommentEvent:
 		place(p.PullRequest.Base.Repo)
 		e.Action = p.Action
+		e.Number = p.PullRequest.Number
 		field("pr", p.PullRequest.Number, "review", p.Comment.ReviewID, "commenter", p.Comment.User.Login, "url", p.Comment.HTMLURL)
 	case *github.PushEvent:
 		place(p.Repo)
@@ -74,6 +83,14 @@ func Describe(kind string, payload any) *Event {
 	return e
 }
 
+// Subject names the issue or pull request that the event is about; "" without one.
+func (e *Event) Subject() string {
+	if e.Number == 0 {
+		return ""
+	}
+	return e.Org + "/" + e.Repo + "#" + strconv.Itoa(e.Number)
+}
+
 // Bound is one thing a plugin does for an event.
 type Bound struct {
 	// Kind is the event's, or "comment" for text.
@@ -83,12 +100,12 @@ type Bound struct {
 
 // Bind finds what the plugin does for an event: its handler of the very kind of
 // event, and what it does about the text.
-func (p *Plugin) Bind(e *Event) (all []Bound) {
+func (p *Plugin) Bind(cfg *config.Config, e *Event) (all []Bound) {
 	if run := p.specific(e); run != nil {
 		all = append(all, Bound{Kind: e.Kind, Action: e.Action, Run: run})
 	}
 	if e.Comment != nil {
-		if run := p.textual(e); run != nil {
+		if run := p.textual(cfg, e); run != nil {
 			all = append(all, Bound{Kind: "comment", Action: string(e.Comment.Action), Run: run})
 		}
 	}
@@ -127,7 +144,7 @@ func bind[E any](h func(context.Context, *Agent, E) error, payload E) func(conte
 
 // textual is the plugin's own handler for text, and its commands that the text
 // uses, one after the other in the order in which the plugin lists them.
-func (p *Plugin) textual(e *Event) func(context.Context, *Agent) error {
+func (p *Plugin) textual(cfg *config.Config, e *Event) func(context.Context, *Agent) error {
 	type use struct {
 		command *Command
 		matches [][]string
@@ -140,12 +157,13 @@ func (p *Plugin) textual(e *Event) func(context.Context, *Agent) error {
 			}
 		}
 	}
-	if p.Handlers.Comment == nil && len(uses) == 0 {
+	own := p.Handlers.Comment != nil && (p.Handlers.CommentConcerns == nil || p.Handlers.CommentConcerns(cfg, e.Comment))
+	if !own && len(uses) == 0 {
 		return nil
 	}
 	return func(ctx context.Context, a *Agent) error {
 		var errs []error
-		if p.Handlers.Comment != nil {
+		if own {
 			errs = append(errs, p.Handlers.Comment(ctx, a, e.Comment))
 		}
 		for _, u := range uses {

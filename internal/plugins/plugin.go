@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins/pluginconfig"
 )
@@ -38,6 +39,9 @@ type Handlers struct {
 	CheckRun      func(context.Context, *Agent, *github.CheckRunEvent) error
 	// Comment takes any text written by a user, wherever it stands.
 	Comment func(context.Context, *Agent, *github.CommentEvent) error
+	// CommentConcerns tells cheaply, by the text alone, whether Comment has
+	// anything to do, so that most texts cost nothing; nil: it may always have.
+	CommentConcerns func(*config.Config, *github.CommentEvent) bool
 }
 
 // Scope says where a command may be used.

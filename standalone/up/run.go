@@ -118,6 +118,10 @@ func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.Contro
 		return err
 	}
 
+	if _, err := secretFile(o.path("secrets", "admin-token")); err != nil {
+		return err
+	}
+
 	// Each layer ends after the one above it: components, then the node, then the forge.
 	group, ctx := errgroup.WithContext(ctx)
 	forge, err := local.Open(ctx, local.Options{
@@ -245,7 +249,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 		{hook.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return hook.Run(ctx, rt, &hook.Options{
 				Config: cfg, Plugins: pluginconfig.Options{Path: o.path("config", "plugins.yaml")}, Kubernetes: kubernetes, GitHub: gh,
-				WebhookPath: "/hook", Port: o.HookPort, Address: "127.0.0.1", HMACFile: o.path("secrets", "hmac"), Store: o.path("hook.db"),
+				WebhookPath: "/hook", Port: o.HookPort, Address: "127.0.0.1", HMACFile: o.path("secrets", "hmac"), AdminTokenFile: o.path("secrets", "admin-token"), Store: o.path("hook.db"),
 				CacheDir: o.path("cache", "hook"), GracePeriod: handlerGrace,
 			}, all.Plugins())
 		}},

@@ -174,6 +174,3 @@ func (c *Controller) sweep(ctx context.Context) {
 		}
 	}
 }
-
-// NeedLeaderElection tells the manager that two of these must not run at once.
-func (c *Controller) NeedLeaderElection() bool { return true }

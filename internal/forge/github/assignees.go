@@ -26,7 +26,9 @@ func (c *Client) UnassignIssue(ctx context.Context, org, repo string, number int
 // assignees changes who is assigned and returns those for whom it came to nothing.
 func (c *Client) assignees(ctx context.Context, method, org, repo string, number int, logins []string, code int) ([]string, error) {
 	var issue Issue
-	err := c.change(ctx, method, issuePath(org, repo, number, "assignees"), map[string][]string{"assignees": logins}, &issue, code)
+	_, err := c.send(ctx, request{
+		method: method, path: issuePath(org, repo, number, "assignees"), body: map[string][]string{"assignees": logins}, codes: []int{code}, repeat: true,
+	}, &issue)
 	if err != nil || c.dryRun {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func (c *Client) RemoveBranchProtection(ctx context.Context, org, repo, branch s
 func (c *Client) RequireSignatures(ctx context.Context, org, repo, branch string, required bool) error {
 	place := protectionPath(org, repo, branch) + "/required_signatures"
 	if required {
-		return c.change(ctx, http.MethodPost, place, nil, nil, http.StatusOK)
+		return c.postAgain(ctx, place, nil, nil, http.StatusOK)
 	}
 	return c.change(ctx, http.MethodDelete, place, nil, nil, http.StatusNoContent)
 }

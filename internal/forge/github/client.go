@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"prow/internal/forge/httpcache"
 )
 
 // DefaultEndpoint and DefaultGraphQLEndpoint are github.com's.
@@ -47,6 +50,8 @@ type ClientOptions struct {
 	RequestTimeout time.Duration
 	// Transport carries requests. Nil: http.DefaultTransport.
 	Transport http.RoundTripper
+	// Cache keeps answers, which are revalidated each time. Nil: none are kept.
+	Cache httpcache.Store
 	// Censor replaces secrets in what is sent, such as in comments. Nil: nothing is
 	// replaced.
 	Censor func([]byte) []byte
@@ -67,6 +72,8 @@ type Client struct {
 	used    atomic.Bool
 	// app tells that the client acts as a GitHub App.
 	app bool
+	// repeating, if set, is since when the work may have been done in part; see Repeating.
+	repeating time.Time
 }
 
 // botCache holds the client's own account once it has been asked for.
@@ -94,25 +101,27 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	bases := make([]*url.URL, 0, len(o.Endpoints))
 	for _, e := range o.Endpoints {
-		base, err := url.ParseRequestURI(e)
+		base, err := parseEndpoint(e)
 		if err != nil {
 			return nil, fmt.Errorf("GitHub endpoint %q: %w", e, err)
 		}
 		base.Path = strings.TrimSuffix(base.Path, "/") + "/"
 		bases = append(bases, base)
 	}
-	graphql, err := url.ParseRequestURI(o.GraphQLEndpoint)
+	graphql, err := parseEndpoint(o.GraphQLEndpoint)
 	if err != nil {
 		return nil, fmt.Errorf("GitHub GraphQL endpoint %q: %w", o.GraphQLEndpoint, err)
 	}
 	// A redirect to somewhere else gets no credential.
 	hosts := map[string]bool{graphql.Host: true}
+	graphqls := graphQLEndpoints(graphql, bases)
 	for _, base := range bases {
 		hosts[base.Host] = true
 	}
-	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: o.Transport}
+	transport := cached(o.Transport, o.Cache)
+	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: transport}
 	if o.App != nil {
-		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: o.Transport}
+		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: transport}
 	}
 	policy := o.Retry.withDefaults()
 	if o.Censor == nil {
@@ -121,26 +130,44 @@ func NewClient(o ClientOptions) (*Client, error) {
 	return &Client{
 		http: &http.Client{
 			Transport: &retryTransport{
-				policy:  policy,
-				bases:   bases,
-				timeout: o.RequestTimeout,
-				next:    authenticated,
-				log:     o.Logger,
+				policy:   policy,
+				bases:    bases,
+				graphqls: graphqls,
+				timeout:  o.RequestTimeout,
+				next:     authenticated,
+				log:      o.Logger,
 			},
 			CheckRedirect: followRedirect,
 		},
-		base: bases[0], graphql: o.GraphQLEndpoint, agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{},
+		base: bases[0], graphql: graphql.String(), agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{},
 		censor: o.Censor, sleep: policy.Sleep, app: o.App != nil,
 	}, nil
+}
+
+// parseEndpoint parses the URL of a server.
+func parseEndpoint(text string) (*url.URL, error) {
+	u, err := url.ParseRequestURI(text)
+	if err != nil {
+		return nil, err
+	}
+	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.User != nil {
+		return nil, errors.New("it must be http or https and a host, and a path at most")
+	}
+	return u, nil
 }
 
 // For derives a client for a part of the component, such as a plugin: it is named
 // in the User-Agent, and knows by itself whether it was used.
 func (c *Client) For(part string) *Client {
 	component, version, _ := strings.Cut(c.agent, "/")
+	return c.clone(component + "." + part + "/" + version)
+}
+
+// clone is a client that is named so and does not know yet whether it was used.
+func (c *Client) clone(agent string) *Client {
 	return &Client{
-		http: c.http, base: c.base, graphql: c.graphql, agent: component + "." + part + "/" + version, dryRun: c.dryRun, log: c.log, bot: c.bot,
-		censor: c.censor, sleep: c.sleep, app: c.app,
+		http: c.http, base: c.base, graphql: c.graphql, agent: agent, dryRun: c.dryRun, log: c.log, bot: c.bot,
+		censor: c.censor, sleep: c.sleep, app: c.app, repeating: c.repeating,
 	}
 }
 

@@ -13,6 +13,9 @@ func (c *Client) ListIssueComments(ctx context.Context, org, repo string, number
 
 // CreateComment writes a comment.
 func (c *Client) CreateComment(ctx context.Context, org, repo string, number int, body string) error {
+	if done, err := c.wroteComment(ctx, org, repo, number, body); done || err != nil {
+		return err
+	}
 	return c.change(ctx, http.MethodPost, issuePath(org, repo, number, "comments"), map[string]string{"body": body}, nil, http.StatusCreated)
 }
 
@@ -67,7 +70,7 @@ func (c *Client) CreateIssueReaction(ctx context.Context, org, repo string, numb
 
 // react makes a reaction. The answer is 200 where the account has reacted so before.
 func (c *Client) react(ctx context.Context, path, reaction string, codes ...int) error {
-	_, err := c.send(ctx, request{method: http.MethodPost, path: path, accept: mediaReactions, body: map[string]string{"content": reaction}, codes: codes}, nil)
+	_, err := c.send(ctx, request{method: http.MethodPost, path: path, accept: mediaReactions, body: map[string]string{"content": reaction}, codes: codes, repeat: true}, nil)
 	return err
 }
 

@@ -56,8 +56,8 @@ type Problem struct {
 // maxErrorBody bounds what the text of an error has of a body, in bytes.
 const maxErrorBody = 4 << 10
 
-func newRequestError(resp *http.Response, codes []int, body []byte) *RequestError {
-	e := &RequestError{Status: resp.StatusCode, Codes: codes, body: string(firstBytes(body, maxErrorBody))}
+func newRequestError(status int, codes []int, body []byte) *RequestError {
+	e := &RequestError{Status: status, Codes: codes, body: string(firstBytes(body, maxErrorBody))}
 	var answer struct {
 		Message string            `json:"message"`
 		Errors  []json.RawMessage `json:"errors"`

@@ -20,7 +20,7 @@ const (
 // fork may not be there yet.
 func (c *Client) CreateFork(ctx context.Context, org, repo string) (string, error) {
 	out := Repo{Name: repo}
-	err := c.change(ctx, http.MethodPost, repoPath(org, repo, "forks"), nil, &out, http.StatusAccepted)
+	err := c.postAgain(ctx, repoPath(org, repo, "forks"), nil, &out, http.StatusAccepted)
 	return out.Name, err
 }
 
@@ -67,7 +67,7 @@ func (c *Client) isFork(ctx context.Context, owner, name, org, repo string) (boo
 		Parent *Repo `json:"parent"`
 		Source *Repo `json:"source"`
 	}
-	_, err := c.send(ctx, request{method: http.MethodGet, path: repoPath(owner, name), probe: true}, &fork)
+	_, err := c.send(ReadFresh(ctx), request{method: http.MethodGet, path: repoPath(owner, name), probe: true}, &fork)
 	if IsNotFound(err) {
 		return false, nil
 	}

@@ -28,6 +28,9 @@ func (c *Client) Mutate(ctx context.Context, org, mutation string, variables map
 		c.log.InfoContext(ctx, "dry-run: not sent", "method", "GraphQL mutation", "text", mutation)
 		return nil
 	}
+	if shared := sharedReadsOf(ctx); shared != nil {
+		defer shared.forget("")
+	}
 	return c.graphQL(withMutation(ctx), org, "mutation", mutation, variables, out)
 }
 
@@ -103,7 +106,7 @@ func (c *Client) graphQL(ctx context.Context, org, kind, text string, variables 
 		return failed(fmt.Errorf("read the answer: %w", err))
 	}
 	if resp.StatusCode != http.StatusOK {
-		return failed(fmt.Errorf("status %d: %w", resp.StatusCode, newRequestError(resp, []int{http.StatusOK}, raw)))
+		return failed(fmt.Errorf("status %d: %w", resp.StatusCode, newRequestError(resp.StatusCode, []int{http.StatusOK}, raw)))
 	}
 	var answer struct {
 		Data   json.RawMessage `json:"data"`

@@ -75,18 +75,23 @@ func (c *Client) createHook(ctx context.Context, path string, hook HookRequest) 
 		hook.Name = "web"
 	}
 	out := Hook{ID: dryRunHook}
-	err := c.change(ctx, http.MethodPost, path, hook, &out, http.StatusCreated)
+	_, err := c.send(ctx, request{method: http.MethodPost, path: path, body: hook, codes: []int{http.StatusCreated}, secret: true}, &out)
 	return out.ID, err
 }
 
 // EditOrgHook changes a webhook of an org.
 func (c *Client) EditOrgHook(ctx context.Context, org string, id int64, hook HookRequest) error {
-	return c.change(ctx, http.MethodPatch, orgHooks(org, strconv.FormatInt(id, 10)), hook, nil, http.StatusOK)
+	return c.editHook(ctx, orgHooks(org, strconv.FormatInt(id, 10)), hook)
 }
 
 // EditRepoHook changes a webhook of a repository.
 func (c *Client) EditRepoHook(ctx context.Context, org, repo string, id int64, hook HookRequest) error {
-	return c.change(ctx, http.MethodPatch, repoHooks(org, repo, strconv.FormatInt(id, 10)), hook, nil, http.StatusOK)
+	return c.editHook(ctx, repoHooks(org, repo, strconv.FormatInt(id, 10)), hook)
+}
+
+func (c *Client) editHook(ctx context.Context, path string, hook HookRequest) error {
+	_, err := c.send(ctx, request{method: http.MethodPatch, path: path, body: hook, secret: true}, nil)
+	return err
 }
 
 // DeleteOrgHook removes a webhook of an org.
@@ -161,5 +166,5 @@ func (c *Client) RedeliverAppHook(ctx context.Context, delivery int64) error {
 }
 
 func (c *Client) redeliver(ctx context.Context, path string) error {
-	return c.change(ctx, http.MethodPost, path, nil, nil, http.StatusAccepted)
+	return c.postAgain(ctx, path, nil, nil, http.StatusAccepted)
 }

@@ -12,7 +12,7 @@ func (c *Client) GetIssueLabels(ctx context.Context, org, repo string, number in
 
 // AddLabels adds labels to an issue or pull request.
 func (c *Client) AddLabels(ctx context.Context, org, repo string, number int, labels ...string) error {
-	return c.change(ctx, http.MethodPost, issuePath(org, repo, number, "labels"), labels, nil, http.StatusOK)
+	return c.postAgain(ctx, issuePath(org, repo, number, "labels"), labels, nil, http.StatusOK)
 }
 
 // RemoveLabel takes a label away; one that is not there is no error.

@@ -130,7 +130,8 @@ func (c *Client) UpdatePullRequestBranch(ctx context.Context, org, repo string, 
 // Merge merges a pull request. A refusal is one of ErrModifiedHead,
 // ErrBaseModified, ErrPushUnauthorized, ErrMergeMethodForbidden and ErrUnmergeable.
 func (c *Client) Merge(ctx context.Context, org, repo string, number int, details MergeDetails) error {
-	err := c.change(ctx, http.MethodPut, pullPath(org, repo, number, "merge"), details, nil, http.StatusOK)
+	// Made twice, the second would be refused, and the first taken for a failure.
+	_, err := c.send(ctx, request{method: http.MethodPut, path: pullPath(org, repo, number, "merge"), body: details, once: true}, nil)
 	if err != nil {
 		return mergeError(err)
 	}
@@ -159,7 +160,7 @@ func (c *Client) IsMergeable(ctx context.Context, org, repo string, number int, 
 			}
 			wait *= 2
 		}
-		pull, err := c.GetPullRequest(ctx, org, repo, number)
+		pull, err := c.GetPullRequest(ReadFresh(ctx), org, repo, number)
 		switch {
 		case err != nil:
 			return failed(err)

@@ -49,6 +49,11 @@ type request struct {
 	// probe marks a question whose answer may well be "there is none": it is not
 	// waited for, and redirects are answers.
 	probe bool
+	// repeat marks a POST that may be made twice: the second changes nothing more.
+	// once marks another request that may not.
+	repeat, once bool
+	// secret marks a body that is meant to hold a secret, such as that of a webhook.
+	secret bool
 }
 
 // path joins escaped elements; "a/b" as one element stays one element.
@@ -94,6 +99,12 @@ func (c *Client) change(ctx context.Context, method, path string, body, out any,
 	return err
 }
 
+// postAgain is change with a POST that may be made twice.
+func (c *Client) postAgain(ctx context.Context, path string, body, out any, codes ...int) error {
+	_, err := c.send(ctx, request{method: http.MethodPost, path: path, body: body, codes: codes, repeat: true}, out)
+	return err
+}
+
 // exists asks for a resource whose absence is an ordinary answer.
 func (c *Client) exists(ctx context.Context, path, what string, yes int) (bool, error) {
 	status, err := c.send(ctx, request{method: http.MethodGet, path: path, codes: []int{yes, http.StatusNotFound}, probe: true}, nil)
@@ -111,7 +122,7 @@ func (c *Client) send(ctx context.Context, r request, out any) (status int, err 
 		return answer.status, err
 	}
 	if raw, ok := out.(*[]byte); ok {
-		*raw = answer.body
+		*raw = bytes.Clone(answer.body)
 		return answer.status, nil
 	}
 	if out != nil && len(answer.body) > 0 && answer.status < 300 {
@@ -132,21 +143,58 @@ type fetched struct {
 	from string
 }
 
+// fetch sends a request and checks that its answer is acceptable. The answer may
+// be shared with others and must not be modified.
 func (c *Client) fetch(ctx context.Context, r request) (fetched, error) {
 	c.used.Store(true)
 	if len(r.codes) == 0 {
 		r.codes = []int{http.StatusOK}
 	}
+	failed := func(err error) error { return fmt.Errorf("%s %s: %w", r.method, r.path, err) }
 	if err := checkPath(r.path); err != nil {
-		return fetched{}, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+		return fetched{}, failed(err)
 	}
 	if c.dryRun && r.method != http.MethodGet {
 		c.log.InfoContext(ctx, "dry-run: not sent", "method", r.method, "path", r.path)
 		return fetched{status: r.codes[0]}, nil
 	}
+	answer, err := c.fetchShared(ctx, r)
+	if err != nil {
+		return fetched{}, failed(err)
+	}
+	if !slices.Contains(r.codes, answer.status) {
+		return answer, failed(newRequestError(answer.status, r.codes, answer.body))
+	}
+	return answer, nil
+}
+
+// fetchShared sends a request unless it is a read that the context has made.
+func (c *Client) fetchShared(ctx context.Context, r request) (fetched, error) {
+	shared := sharedReadsOf(ctx)
+	switch {
+	case shared == nil:
+		return c.fetchNow(ctx, r)
+	case r.method != http.MethodGet:
+		// Also one that failed may have changed something.
+		defer shared.forget(r.path)
+		return c.fetchNow(ctx, r)
+	}
+	key := readKey{credentials: c.bot, org: strings.ToLower(orgOf(ctx, r.path)), target: r.target(), accept: r.accept, probe: r.probe}
+	return shared.read(ctx, key, func() (fetched, error) { return c.fetchNow(ctx, r) })
+}
+
+// target is the path and the query.
+func (r request) target() string {
+	if len(r.query) == 0 {
+		return r.path
+	}
+	return r.path + "?" + r.query.Encode()
+}
+
+func (c *Client) fetchNow(ctx context.Context, r request) (fetched, error) {
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
-		return fetched{}, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+		return fetched{}, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -154,23 +202,22 @@ func (c *Client) fetch(ctx context.Context, r request) (fetched, error) {
 		if u := (*url.Error)(nil); errors.As(err, &u) {
 			err = u.Err
 		}
-		return fetched{}, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+		return fetched{}, err
 	}
 	defer resp.Body.Close()
 	body, err := readBounded(resp.Body, maxResponse)
 	if err != nil {
-		return fetched{}, fmt.Errorf("%s %s: read the answer: %w", r.method, r.path, err)
+		return fetched{}, fmt.Errorf("read the answer: %w", err)
 	}
-	answer := fetched{status: resp.StatusCode, header: resp.Header, body: body, from: c.answering(resp, r.path)}
-	if !slices.Contains(r.codes, resp.StatusCode) {
-		return answer, fmt.Errorf("%s %s: %w", r.method, r.path, newRequestError(resp, r.codes, body))
-	}
-	return answer, nil
+	return fetched{status: resp.StatusCode, header: resp.Header, body: body, from: c.answering(resp, r.path)}, nil
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
 	if r.probe {
 		ctx = expect404(ctx)
+	}
+	if r.once || r.method == http.MethodPost && !r.repeat {
+		ctx = onlyOnce(ctx)
 	}
 	// A redirect may lead to a path without the org, which credentials and limits depend on.
 	if org := orgOf(ctx, r.path); org != "" {
@@ -182,13 +229,12 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 		if err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(c.censor(raw))
+		if !r.secret {
+			raw = c.censor(raw)
+		}
+		body = bytes.NewReader(raw)
 	}
-	target := c.base.String() + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base.String()+r.target(), body)
 	if err != nil {
 		return nil, err
 	}

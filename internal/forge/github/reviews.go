@@ -49,6 +49,9 @@ type DraftReviewComment struct {
 
 // CreateReview writes a review.
 func (c *Client) CreateReview(ctx context.Context, org, repo string, number int, review DraftReview) error {
+	if done, err := c.wroteReview(ctx, org, repo, number, review.Body); done || err != nil {
+		return err
+	}
 	_, err := c.send(ctx, request{
 		method: http.MethodPost, path: pullPath(org, repo, number, "reviews"), accept: "application/vnd.github.black-cat-preview+json", body: review,
 	}, nil)
@@ -145,7 +148,7 @@ func (c *Client) requestReview(ctx context.Context, org, repo string, number int
 		return foreign
 	}
 	_, err := c.send(ctx, request{
-		method: http.MethodPost, path: pullPath(org, repo, number, "requested_reviewers"), accept: mediaLabels, body: body, codes: []int{http.StatusCreated},
+		method: http.MethodPost, path: pullPath(org, repo, number, "requested_reviewers"), accept: mediaLabels, body: body, codes: []int{http.StatusCreated}, repeat: true,
 	}, nil)
 	return err
 }

@@ -8,7 +8,7 @@ import (
 
 // CreateStatus sets the status of a context of a commit.
 func (c *Client) CreateStatus(ctx context.Context, org, repo, sha string, s Status) error {
-	return c.change(ctx, http.MethodPost, repoPath(org, repo, "statuses", sha), s, nil, http.StatusCreated)
+	return c.postAgain(ctx, repoPath(org, repo, "statuses", sha), s, nil, http.StatusCreated)
 }
 
 // ListStatuses lists all statuses of a commit, newest first, several per context.

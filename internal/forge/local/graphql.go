@@ -76,7 +76,7 @@ func (f *Forge) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		f.fail(w, r, &apiError{Status: http.StatusMethodNotAllowed, Message: "Method Not Allowed"})
 		return
 	}
-	viewer, err := f.authenticate(r)
+	viewer, err := f.viewerOf(r.Context(), r)
 	if err != nil {
 		f.fail(w, r, err)
 		return
@@ -85,7 +85,14 @@ func (f *Forge) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		f.fail(w, r, &apiError{Status: http.StatusUnauthorized, Message: "This endpoint requires you to be authenticated."})
 		return
 	}
-	state, ok := f.rates.spend(viewer.Login, "graphql", 1)
+	who := (&caller{account: viewer}).who()
+	done, err := f.rates.secondary(who, http.MethodGet)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	defer done()
+	state, ok := f.rates.spend(who, "graphql", 1)
 	state.header(w.Header())
 	if !ok {
 		writeJSON(w, http.StatusOK, obj{"errors": []obj{{"type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID " + strconv.FormatInt(viewer.ID, 10) + "."}}})

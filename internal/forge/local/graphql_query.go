@@ -1,7 +1,6 @@
 package local
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -90,7 +89,7 @@ func (c *graphCall) queryRoot() obj {
 			return out, nil
 		}),
 		"rateLimit": lazy(func(map[string]any) (any, error) {
-			s, _ := c.f.rates.spend(c.viewer.Login, "graphql", 0)
+			s, _ := c.f.rates.spend((&caller{account: c.viewer}).who(), "graphql", 0)
 			return obj{"cost": 1, "limit": s.Limit, "nodeCount": 0, "remaining": s.Remaining, "used": s.Used, "resetAt": when{s.Reset}.String()}, nil
 		}),
 	}
@@ -360,9 +359,11 @@ func (c *graphCall) repository(rp *repo) obj {
 				return nil, err
 			}
 			return connect("branchProtectionRules", args, all, func(v *row) (obj, error) {
-				var p protection
-				err := json.Unmarshal([]byte(v.rules), &p)
-				return protectionRule(rp, v.branch, &p), err
+				p, err := parseProtection(v.branch, v.rules)
+				if err != nil {
+					return nil, err
+				}
+				return protectionRule(rp, v.branch, p), nil
 			})
 		}),
 	}

@@ -526,23 +526,35 @@ func listReviews(c *call) (any, error) {
 
 // lineComment is a comment on the diff as clients send it.
 type lineComment struct {
-	Path     string `json:"path"`
-	Position int    `json:"position"`
-	Line     int    `json:"line"`
-	Side     string `json:"side"`
-	Body     string `json:"body"`
-	SHA      string `json:"commit_id"`
-	ReplyTo  int64  `json:"in_reply_to"`
+	Path      string `json:"path"`
+	Position  int    `json:"position"`
+	Line      int    `json:"line"`
+	Side      string `json:"side"`
+	StartLine int    `json:"start_line"`
+	StartSide string `json:"start_side"`
+	Subject   string `json:"subject_type"`
+	Body      string `json:"body"`
+	SHA       string `json:"commit_id"`
+	ReplyTo   int64  `json:"in_reply_to"`
 }
 
 // locate turns a line comment into its stored form; the path must be part of
 // the pull request.
 func (c *call) locate(rp *repo, i *issue, in lineComment, files []change) (reviewComment, error) {
-	out := reviewComment{Path: in.Path, Position: in.Position, Line: in.Line, Side: in.Side, SHA: in.SHA, Body: in.Body, ReplyTo: in.ReplyTo}
+	out := reviewComment{Path: in.Path, Position: in.Position, Line: in.Line, Side: in.Side, SHA: in.SHA, Body: in.Body, ReplyTo: in.ReplyTo, StartLine: in.StartLine, StartSide: in.StartSide, Subject: in.Subject}
+	if in.Subject != "" && in.Subject != "line" && in.Subject != "file" {
+		return out, invalid("PullRequestReviewComment", "subject_type", "invalid", "")
+	}
+	if in.Side != "" && in.Side != "LEFT" && in.Side != "RIGHT" {
+		return out, invalid("PullRequestReviewComment", "side", "invalid", "")
+	}
 	if in.ReplyTo != 0 {
-		orig, err := one(c.reader, scanReviewComment, "SELECT "+reviewCommentCols+" FROM review_comments w WHERE w.id = ? AND w.issue_id = ?", in.ReplyTo, i.ID)
+		orig, err := c.replyTarget(in.ReplyTo, i.ID)
 		if err != nil {
 			return out, err
+		}
+		if orig.ReplyTo != 0 { // threads are flat
+			out.ReplyTo = orig.ReplyTo
 		}
 		out.Path, out.Position, out.Line, out.Side, out.Hunk, out.SHA = orig.Path, orig.Position, orig.Line, orig.Side, orig.Hunk, orig.SHA
 		return out, nil
@@ -691,12 +703,17 @@ func listReviewComments(c *call) (any, error) {
 }
 
 func createReviewComment(c *call) (any, error) {
-	rp, i, err := c.pullOf(permRead)
-	if err != nil {
-		return nil, err
-	}
 	var in lineComment
 	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	return c.commentOnDiff(in)
+}
+
+// commentOnDiff adds one comment to the diff, outside of a review.
+func (c *call) commentOnDiff(in lineComment) (any, error) {
+	rp, i, err := c.pullOf(permRead)
+	if err != nil {
 		return nil, err
 	}
 	files, err := c.f.pullFiles(c.ctx, rp, i, true)

@@ -382,11 +382,7 @@ func (r *reader) reviewed(rp *repo, i *issue, terms []term) (bool, error) {
 	if i.Pull == nil {
 		return false, nil
 	}
-	rules, err := r.protection(rp.ID, i.Pull.BaseRef)
-	if err != nil {
-		return false, err
-	}
-	decision, err := r.reviewDecision(rp, i, rules)
+	decision, err := r.reviewDecision(rp, i)
 	if err != nil {
 		return false, err
 	}

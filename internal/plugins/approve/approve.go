@@ -39,9 +39,10 @@ func New() *plugins.Plugin {
 			Usage: "/[remove-]approve [no-issue|cancel]", Featured: true, Who: plugins.Decides("Users listed as 'approvers' in appropriate OWNERS files."),
 			Description: "Approves a pull request, or takes the approval back.",
 			Examples:    []string{"/approve", "/approve no-issue", "/approve cancel", "/remove-approve"},
-			Match:       regexp.MustCompile(`(?mi)^/(remove-)?approve([\t ].*)?\s*$`), Scope: plugins.PullRequests,
+			// A /lgtm may count as approval.
+			Match: regexp.MustCompile(`(?mi)^/(?:(?:remove-)?approve|lgtm)(?:[\t ].*)?\s*$`), Scope: plugins.PullRequests, Run: e.comment,
 		}},
-		Handlers: plugins.Handlers{Comment: e.comment, Review: e.review, PullRequest: e.pullRequest},
+		Handlers: plugins.Handlers{Review: e.review, PullRequest: e.pullRequest},
 	}
 }
 
@@ -104,10 +105,10 @@ func (v *evaluator) acquire(ctx context.Context, key string) (release func(), er
 	}
 }
 
-func (v *evaluator) comment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
+func (v *evaluator) comment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, _ [][]string) error {
 	// The text of a pull request is no approval, and opening it is an event of its own.
 	opened := e.HTMLURL == e.IssueHTMLURL
-	if e.Action != github.CommentCreated || !e.IsPR || e.IssueState == "closed" || opened {
+	if e.IssueState == "closed" || opened {
 		return nil
 	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
@@ -56,7 +57,7 @@ func New() *plugins.Plugin {
 				Match:       regexp.MustCompile(`(?mi)^/(?:remove-)?good-first-issue\s*$`), Scope: plugins.OpenIssues,
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handle},
+		Handlers: plugins.Handlers{Comment: handle, CommentConcerns: concerns},
 	}
 }
 
@@ -104,16 +105,19 @@ func message(cfg pluginconfig.Help, say string) string {
 		say, guidelines, cfg.HelpGuidelinesURL, anchor, command)
 }
 
-func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
+// concerns tells whether a text holds a command.
+func concerns(_ *config.Config, e *github.CommentEvent) bool {
 	if e.Action != github.CommentCreated || e.IsPR || e.IssueState != "open" {
-		return nil
+		return false
 	}
 	text := plugins.CommandText(e.Body)
-	if _, ever := decide(text, true, true); !ever {
-		if _, ever = decide(text, false, false); !ever {
-			return nil
-		}
-	}
+	_, add := decide(text, false, false)
+	_, remove := decide(text, true, true)
+	return add || remove
+}
+
+func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
+	text := plugins.CommandText(e.Body)
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
 	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, e.Number)
 	if err != nil {

@@ -294,7 +294,7 @@ func (w *World) Handle(id, kind string, payload []byte) {
 	w.events = append(w.events, kind+"/"+peek.Action)
 	w.last[kind] = delivery{id, kind, payload}
 	ctx, agent := w.tb.Context(), w.Agent(id)
-	for _, b := range w.opts.Plugin.Bind(plugins.Describe(kind, event)) {
+	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
 		w.note(b.Run(ctx, agent))
 	}
 }
@@ -470,6 +470,19 @@ func (w *World) EditPull(login string, number int, change gogithub.PullRequest) 
 	w.tb.Helper()
 	_, _, err := w.As(login).PullRequests.Edit(w.tb.Context(), Org, Repo, number, &change)
 	must(w.tb, err)
+	w.Settle()
+}
+
+// Collaborator makes somebody a collaborator, who accepts the invitation if there
+// has to be one.
+func (w *World) Collaborator(login, permission string) {
+	w.tb.Helper()
+	invitation, _, err := w.As("boss").Repositories.AddCollaborator(w.tb.Context(), Org, Repo, login, &gogithub.RepositoryAddCollaboratorOptions{Permission: permission})
+	must(w.tb, err)
+	if invitation.GetID() != 0 {
+		_, err = w.As(login).Users.AcceptInvitation(w.tb.Context(), invitation.GetID())
+		must(w.tb, err)
+	}
 	w.Settle()
 }
 

@@ -36,10 +36,10 @@ func isCommand(text string) bool {
 	return false
 }
 
-// mayAsk tells whether a text may ask for jobs at all, without asking the forge. A
-// repository's own jobs are asked for by lines that begin with a slash.
-func mayAsk(text string, static []config.Presubmit) bool {
-	return commandLineRe.MatchString(text) || matchesSome(text, static)
+// mayAsk tells whether a text may ask for jobs at all, without asking the forge.
+// Jobs that a repository may bring itself are asked for by lines that begin with a slash.
+func mayAsk(text string, static []config.Presubmit, inRepo bool) bool {
+	return isCommand(text) || inRepo && commandLineRe.MatchString(text) || matchesSome(text, static)
 }
 
 func matchesSome(text string, jobs []config.Presubmit) bool {
@@ -51,15 +51,16 @@ func matchesSome(text string, jobs []config.Presubmit) bool {
 	return false
 }
 
+// concerns tells whether a comment may ask for jobs.
+func concerns(cfg *config.Config, e *github.CommentEvent) bool {
+	fullName := e.Repo.Owner.Login + "/" + e.Repo.Name
+	return e.Action == github.CommentCreated && e.IsPR && e.IssueState == "open" &&
+		mayAsk(plugins.CommandText(e.Body), cfg.PresubmitsStatic(fullName), cfg.InRepoConfig.InRepoEnabled(fullName))
+}
+
 func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
-	if e.Action != github.CommentCreated || !e.IsPR || e.IssueState != "open" {
-		return nil
-	}
 	p := newPull(a, e.Repo, e.Number)
 	text := plugins.CommandText(e.Body)
-	if !mayAsk(text, a.Config.PresubmitsStatic(p.fullName())) {
-		return nil
-	}
 	isBot, err := a.GitHub.BotChecker(ctx)
 	if err != nil || isBot(e.User) {
 		return err

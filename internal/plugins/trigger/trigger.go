@@ -64,7 +64,7 @@ func New() *plugins.Plugin {
 				Match:       regexp.MustCompile(`(?m)^/retest-required\s*$`), Scope: plugins.OpenPullRequests,
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handleComment, PullRequest: handlePullRequest, Push: handlePush, CheckRun: handleCheckRun},
+		Handlers: plugins.Handlers{Comment: handleComment, CommentConcerns: concerns, PullRequest: handlePullRequest, Push: handlePush, CheckRun: handleCheckRun},
 	}
 }
 

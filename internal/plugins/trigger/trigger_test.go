@@ -310,7 +310,7 @@ func FuzzText(f *testing.F) {
 	f.Add("```\n/test all\n```\n/ok-to-test cancel\r\n~~~")
 	f.Fuzz(func(t *testing.T, text string) {
 		rest := plugins.CommandText(text)
-		if len(rest) > len(text) || isCommand(rest) && !mayAsk(rest, nil) {
+		if len(rest) > len(text) || isCommand(rest) && !mayAsk(rest, nil, false) {
 			t.Errorf("%q became %q", text, rest)
 		}
 	})

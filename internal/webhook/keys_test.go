@@ -1,4 +1,4 @@
-package hook
+package webhook
 
 import (
 	"slices"
@@ -55,5 +55,19 @@ org/repo: [{value: own}]
 		if _, err := ParseKeys([]byte(bad)); err == nil || !strings.Contains(err.Error(), "empty") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+func TestADamagedMapIsNoSecret(t *testing.T) {
+	_, err := ParseKeys([]byte("org:\n- value: s3cret\n  created_at: nonsense\n"))
+	if err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Error(err)
+	}
+	_, err = ParseKeys([]byte("org:\n- value: [s3cret\n"))
+	if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "line") {
+		t.Error(err)
+	}
+	if keys, err := ParseKeys([]byte("It's a Secret: to Everybody")); err != nil || keys["*"][0].Value != "It's a Secret: to Everybody" {
+		t.Error(keys, err)
 	}
 }

@@ -1,4 +1,4 @@
-package hook
+package webhook
 
 import (
 	"crypto/hmac"
@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +32,10 @@ func ParseKeys(file []byte) (Keys, error) {
 		return nil, errors.New("the webhook secret is empty")
 	}
 	var keys Keys
-	if err := yaml.Unmarshal([]byte(text), &keys); err != nil || len(keys) == 0 {
+	if err := yaml.Unmarshal([]byte(text), &keys); err != nil && strings.Contains(text, "value:") && strings.ContainsAny(text, "\n{") {
+		// Were it taken as one secret, nobody's deliveries would be accepted.
+		return nil, errors.New("the webhook secrets look like a map of lists, but are none: " + redactedYAML(err))
+	} else if err != nil || len(keys) == 0 {
 		return Keys{"*": {{Value: text}}}, nil
 	}
 	for sender, list := range keys {
@@ -66,6 +71,21 @@ func Sign(body []byte, secret string) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
+// Signature is a signature of a payload of a repository, or of an organisation:
+// the given one while it is valid, else one with the newest secret; false where
+// the sender has no secret.
+func (k Keys) Signature(body []byte, signature, sender string) (string, bool) {
+	candidates := k.candidates(sender, "")
+	if len(candidates) == 0 {
+		return "", false
+	}
+	if valid(body, signature, candidates) {
+		return signature, true
+	}
+	newest := slices.MaxFunc(candidates, func(a, b Key) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return Sign(body, newest.Value), true
+}
+
 // valid tells whether signature is that of one of the secrets, in constant time.
 func valid(body []byte, signature string, secrets []Key) bool {
 	ok := false
@@ -75,4 +95,15 @@ func valid(body []byte, signature string, secrets []Key) bool {
 		}
 	}
 	return ok
+}
+
+// yamlPlace is where a message of the YAML parser says a mistake is.
+var yamlPlace = regexp.MustCompile(`line \d+`)
+
+// redactedYAML tells the place of a mistake, and nothing of the secrets around it.
+func redactedYAML(err error) string {
+	if place := yamlPlace.FindString(err.Error()); place != "" {
+		return "see " + place
+	}
+	return "they cannot be parsed"
 }
