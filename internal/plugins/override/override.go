@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
@@ -55,7 +56,7 @@ func New() *plugins.Plugin {
 				Match:       cancelRe, Scope: plugins.OpenPullRequests,
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handle},
+		Handlers: plugins.Handlers{Comment: handle, CommentConcerns: concerns},
 	}
 }
 
@@ -75,14 +76,13 @@ func describeConfig(cfg *pluginconfig.Configuration, repos []string) map[string]
 	return out
 }
 
+// concerns tells whether a text holds a command where it counts.
+func concerns(_ *config.Config, e *github.CommentEvent) bool {
+	return e.Action == github.CommentCreated && e.IsPR && e.IssueState == "open" && read(plugins.CommandText(e.Body)) != (requestOf{})
+}
+
 func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
-	if e.Action != github.CommentCreated || !e.IsPR || e.IssueState != "open" {
-		return nil
-	}
 	r := read(plugins.CommandText(e.Body))
-	if r == (requestOf{}) {
-		return nil
-	}
 	if r.incomplete() {
 		return a.Reply(ctx, e, "`/override` needs the name of at least one context, job or check run.")
 	}

@@ -827,10 +827,3 @@ func (w *World) WantCheckRuns(sha string, want map[string]string) {
 		w.tb.Errorf("check runs %q, want %q", got, want)
 	}
 }
-
-// Collaborator gives somebody a permission on the repository.
-func (w *World) Collaborator(login, permission string) {
-	w.tb.Helper()
-	must(w.tb, w.forge.AddCollaborator(w.tb.Context(), Org, Repo, login, permission))
-	w.Settle()
-}
