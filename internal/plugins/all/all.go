@@ -19,8 +19,10 @@ import (
 	"prow/internal/plugins/milestone"
 	"prow/internal/plugins/milestoneapplier"
 	"prow/internal/plugins/milestonestatus"
+	"prow/internal/plugins/override"
 	"prow/internal/plugins/retitle"
 	"prow/internal/plugins/size"
+	"prow/internal/plugins/skip"
 	"prow/internal/plugins/trigger"
 	"prow/internal/plugins/wip"
 )
@@ -44,8 +46,10 @@ func Plugins() map[string]*plugins.Plugin {
 		milestone.New(),
 		milestoneapplier.New(),
 		milestonestatus.New(),
+		override.New(),
 		retitle.New(),
 		size.New(),
+		skip.New(),
 		trigger.New(),
 		wip.New(),
 	} {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
@@ -56,7 +57,7 @@ func New() *plugins.Plugin {
 				Match:       labelRe,
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handleComment, PullRequest: handlePullRequest},
+		Handlers: plugins.Handlers{Comment: handleComment, CommentConcerns: concerns, PullRequest: handlePullRequest},
 	}
 }
 
@@ -80,14 +81,13 @@ func describeConfig(cfg *pluginconfig.Configuration, repos []string) map[string]
 	return out
 }
 
+// concerns tells whether a text holds a command.
+func concerns(_ *config.Config, e *github.CommentEvent) bool {
+	return e.Action == github.CommentCreated && !wishOf(plugins.CommandText(e.Body)).empty()
+}
+
 func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
-	if e.Action != github.CommentCreated {
-		return nil
-	}
 	w := wishOf(plugins.CommandText(e.Body))
-	if w.empty() {
-		return nil
-	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
 	restricted := a.Plugins.Label.RestrictedLabelsFor(org, repo)
 	inRepo, onIssue := set{}, set{}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -790,5 +791,39 @@ func (w *World) WantBranch(branch string, want bool) {
 	got := w.run(".", "ls-remote", "--heads", w.cloneURL(), "refs/heads/"+branch) != ""
 	if got != want {
 		w.tb.Errorf("branch %s: there %v, want %v", branch, got, want)
+	}
+}
+
+// WantStatuses checks the newest statuses of a commit, as Statuses tells them.
+func (w *World) WantStatuses(sha string, want map[string]string) {
+	w.tb.Helper()
+	if got := w.Statuses(sha); !maps.Equal(got, want) {
+		w.tb.Errorf("statuses %q, want %q", got, want)
+	}
+}
+
+// CheckRun makes a check run that has ended.
+func (w *World) CheckRun(sha, name, conclusion string) {
+	w.tb.Helper()
+	_, _, err := w.As("bot").Checks.CreateCheckRun(w.tb.Context(), Org, Repo, gogithub.CreateCheckRunOptions{
+		Name: name, HeadSHA: sha, Status: gogithub.Ptr("completed"), Conclusion: &conclusion,
+	})
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantCheckRuns checks the newest check runs of a commit by name, as "conclusion: title".
+func (w *World) WantCheckRuns(sha string, want map[string]string) {
+	w.tb.Helper()
+	runs, err := w.bot.ListCheckRuns(w.tb.Context(), Org, Repo, sha)
+	must(w.tb, err)
+	got, newest := map[string]string{}, map[string]int64{}
+	for _, run := range runs {
+		if run.ID >= newest[run.Name] {
+			newest[run.Name], got[run.Name] = run.ID, run.Conclusion+": "+run.Output.Title
+		}
+	}
+	if !maps.Equal(got, want) {
+		w.tb.Errorf("check runs %q, want %q", got, want)
 	}
 }
