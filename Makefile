@@ -68,6 +68,7 @@ lint: ## Check formatting and run go vet and staticcheck
 generate: ## Write generated code and manifests again
 	cd tools && go run ./crdgen
 	go run ./internal/reference/gen
+	go run ./internal/plugins/pages/gen
 
 .PHONY: clean
 clean: ## Remove what was built and the state of `make up`

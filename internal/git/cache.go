@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Remote is where a repository comes from.
@@ -22,20 +23,59 @@ type Remote struct {
 // Remotes tells where repositories are. It is asked each time, since tokens expire.
 type Remotes func(ctx context.Context, org, repo string) (Remote, error)
 
+// SSHRemotes finds repositories on a host that is reached by ssh, with the keys
+// that ssh itself finds.
+func SSHRemotes(host string) Remotes {
+	return func(_ context.Context, org, repo string) (Remote, error) {
+		return Remote{URL: "git@" + host + ":" + org + "/" + repo + ".git"}, nil
+	}
+}
+
 // Cache keeps a bare mirror of each repository, and makes work trees from them.
 // It may be used concurrently: one lock for each repository keeps updates of its
 // mirror apart from each other and from the making of work trees.
 //
-// A mirror that is damaged, such as by a full disk, is made anew. Work trees do
-// not depend on their mirror once they are made.
+// A mirror that is damaged, such as by a full disk, is made anew, and what a git
+// that was killed left in it is removed. Work trees do not depend on their mirror
+// once they are made.
 type Cache struct {
+	// NetworkLimit bounds one conversation with a remote. Zero: 30 minutes. A remote
+	// that sends next to nothing is given up earlier.
+	NetworkLimit time.Duration
+	// Observe is told how long steps took; nil where nobody wants to know. It and
+	// NetworkLimit are set before the cache is used.
+	Observe func(step Step, org, repo string, took time.Duration)
+
 	dir     string
 	workDir string
 	remotes Remotes
 	runner  *Runner
+	pause   func(context.Context, time.Duration) error
 
-	mu    sync.Mutex
-	locks map[string]*sync.RWMutex
+	mu       sync.Mutex
+	locks    map[string]*sync.RWMutex
+	suspects map[string]bool // mirrors of which a tree has complained
+}
+
+// Step is a part of making a work tree whose duration is observed.
+type Step string
+
+// The steps, by the names of their metrics.
+const (
+	// StepMirror makes a mirror or brings it up to date.
+	StepMirror Step = "git_ensure_fresh_primary_duration"
+	// StepFetch gets commits that a mirror lacks.
+	StepFetch Step = "git_fetch_by_sha_duration"
+	// StepClone makes the work tree from the mirror.
+	StepClone Step = "git_secondary_clone_duration"
+	// StepSparse limits its files.
+	StepSparse Step = "sparse_checkout_duration"
+)
+
+func (c *Cache) observe(step Step, org, repo string, began time.Time) {
+	if c.Observe != nil {
+		c.Observe(step, org, repo, time.Since(began))
+	}
 }
 
 // NewCache keeps mirrors below dir, which may hold those of an earlier process,
@@ -55,8 +95,13 @@ func NewCache(dir, workDir string, remotes Remotes, runner *Runner) (*Cache, err
 			Setting{"gc.auto", "0"},           // a gc in between would hold everything up
 			Setting{"fetch.unpackLimit", "1"}, // packs are cheap to clone, loose objects are not
 			Setting{"safe.directory", "*"},
+			// A remote that sends less than a kilobyte a second for a minute is stuck.
+			Setting{"http.lowSpeedLimit", "1000"},
+			Setting{"http.lowSpeedTime", "60"},
 		),
-		locks: map[string]*sync.RWMutex{},
+		pause:    pause,
+		locks:    map[string]*sync.RWMutex{},
+		suspects: map[string]bool{},
 	}, nil
 }
 
@@ -65,7 +110,8 @@ type Need struct {
 	// Commits have to be in it. If all are in the mirror already, the remote is not
 	// asked. Without commits the mirror is brought up to date first.
 	Commits []string
-	// Sparse limits the files to these directories and the top level; nil is all.
+	// Sparse limits the files to these directories and the top level; nil is all,
+	// and an empty list is the top level alone.
 	Sparse []string
 }
 
@@ -91,8 +137,8 @@ func (c *Cache) tree(ctx context.Context, org, repo string, need Need) (*Tree, e
 	}
 	// With everything there already, work trees are made side by side.
 	lock.RLock()
-	if len(need.Commits) > 0 && len(c.missing(ctx, mirror, need.Commits)) == 0 {
-		tree, err := c.checkoutless(ctx, mirror, need)
+	if len(need.Commits) > 0 && !c.suspected(mirror) && len(c.missing(ctx, mirror, need.Commits)) == 0 {
+		tree, err := c.checkoutless(ctx, org, repo, mirror, need)
 		lock.RUnlock()
 		if err == nil || ctx.Err() != nil {
 			return tree, err
@@ -103,23 +149,14 @@ func (c *Cache) tree(ctx context.Context, org, repo string, need Need) (*Tree, e
 
 	lock.Lock()
 	defer lock.Unlock()
-	err = c.update(ctx, org, repo, mirror, need.Commits)
 	var tree *Tree
-	if err == nil {
-		if tree, err = c.checkoutless(ctx, mirror, need); err == nil {
-			return tree, nil
+	err = c.repaired(ctx, mirror, func() (err error) {
+		if err = c.update(ctx, org, repo, mirror, need.Commits); err == nil {
+			tree, err = c.checkoutless(ctx, org, repo, mirror, need)
 		}
-	}
-	if ctx.Err() != nil || !c.damaged(ctx, mirror) {
-		return nil, err
-	}
-	if err := os.RemoveAll(mirror); err != nil {
-		return nil, fmt.Errorf("removing a damaged mirror: %w", err)
-	}
-	if err := c.update(ctx, org, repo, mirror, need.Commits); err != nil {
-		return nil, err
-	}
-	return c.checkoutless(ctx, mirror, need)
+		return err
+	})
+	return tree, err
 }
 
 // mirror returns the directory of a mirror and its lock.
@@ -149,36 +186,46 @@ func (c *Cache) missing(ctx context.Context, mirror string, commits []string) []
 }
 
 // update makes the mirror if there is none, and brings what is needed into it.
+// The caller holds the lock.
 func (c *Cache) update(ctx context.Context, org, repo, mirror string, commits []string) error {
 	remote, err := c.remotes(ctx, org, repo)
 	if err != nil {
 		return err
 	}
-	runner := c.runner.With(remote.Settings...)
 	fetchAll := []string{"--git-dir=.", "fetch", "--prune", "--no-write-fetch-head", remote.URL, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
 
+	began := time.Now()
 	_, err = os.Stat(filepath.Join(mirror, "HEAD"))
-	isNew := errors.Is(err, os.ErrNotExist)
-	if isNew {
-		if err := c.initialize(ctx, runner, mirror, fetchAll); err != nil {
+	switch isNew := errors.Is(err, os.ErrNotExist); {
+	case isNew:
+		if err := c.initialize(ctx, remote, mirror, fetchAll); err != nil {
 			return err
 		}
-	} else if len(commits) == 0 {
-		if _, err := runner.Output(ctx, mirror, fetchAll...); err != nil {
-			return err
+		c.observe(StepMirror, org, repo, began)
+	default:
+		if err := removeLeftovers(mirror); err != nil {
+			return fmt.Errorf("tidying the mirror up: %w", err)
+		}
+		if len(commits) == 0 {
+			if _, err := c.talk(ctx, remote, mirror, fetchAll...); err != nil {
+				return err
+			}
+			c.observe(StepMirror, org, repo, began)
 		}
 	}
 	if missing := c.missing(ctx, mirror, commits); len(missing) > 0 {
+		began := time.Now()
 		args := append([]string{"--git-dir=.", "fetch", "--no-write-fetch-head", "--no-tags", remote.URL}, missing...)
-		if _, err := runner.Output(ctx, mirror, args...); err != nil {
+		if _, err := c.talk(ctx, remote, mirror, args...); err != nil {
 			return err
 		}
+		c.observe(StepFetch, org, repo, began)
 	}
 	return nil
 }
 
 // initialize makes a mirror, which appears only when it is complete.
-func (c *Cache) initialize(ctx context.Context, runner *Runner, mirror string, fetchAll []string) error {
+func (c *Cache) initialize(ctx context.Context, remote Remote, mirror string, fetchAll []string) error {
 	if err := os.MkdirAll(filepath.Dir(mirror), 0o755); err != nil {
 		return err
 	}
@@ -187,10 +234,10 @@ func (c *Cache) initialize(ctx context.Context, runner *Runner, mirror string, f
 		return err
 	}
 	defer os.RemoveAll(temp)
-	if _, err := runner.Output(ctx, temp, "init", "--bare", "--quiet"); err != nil {
+	if _, err := c.runner.Output(ctx, temp, "init", "--bare", "--quiet"); err != nil {
 		return err
 	}
-	if _, err := runner.Output(ctx, temp, fetchAll...); err != nil {
+	if _, err := c.talk(ctx, remote, temp, fetchAll...); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(mirror); err != nil { // the rest of one that was damaged
@@ -199,21 +246,15 @@ func (c *Cache) initialize(ctx context.Context, runner *Runner, mirror string, f
 	return os.Rename(temp, mirror)
 }
 
-// damaged tells whether git itself cannot make sense of a mirror.
-func (c *Cache) damaged(ctx context.Context, mirror string) bool {
-	_, err := c.runner.Output(ctx, mirror, "--git-dir=.", "fsck", "--connectivity-only", "--no-dangling", "--no-progress")
-	return err != nil
-}
-
 // checkoutless clones a mirror without a checkout. Git links the packs, so this
 // takes hardly any time or room.
-func (c *Cache) checkoutless(ctx context.Context, mirror string, need Need) (*Tree, error) {
+func (c *Cache) checkoutless(ctx context.Context, org, repo, mirror string, need Need) (*Tree, error) {
 	dir, err := os.MkdirTemp(c.workDir, "tree-*")
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{dir: dir, runner: c.runner}
-	if err := t.make(ctx, mirror, need); err != nil {
+	t := &Tree{dir: dir, runner: c.runner, cache: c, mirror: mirror, org: org, repo: repo}
+	if err := t.make(ctx, need); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil

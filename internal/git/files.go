@@ -3,6 +3,7 @@ package git
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -21,11 +22,11 @@ func (c *Cache) Files(ctx context.Context, org, repo, commit string, read func(*
 		return fmt.Errorf("%q is not the hash of a commit", commit)
 	}
 	lock.RLock()
-	have := len(c.missing(ctx, mirror, []string{commit})) == 0
+	have := !c.suspected(mirror) && len(c.missing(ctx, mirror, []string{commit})) == 0
 	lock.RUnlock()
 	if !have {
 		lock.Lock()
-		err := c.update(ctx, org, repo, mirror, []string{commit})
+		err := c.repaired(ctx, mirror, func() error { return c.update(ctx, org, repo, mirror, []string{commit}) })
 		lock.Unlock()
 		if err != nil {
 			return fmt.Errorf("getting commit %s of %s/%s: %w", commit, org, repo, err)
@@ -33,7 +34,9 @@ func (c *Cache) Files(ctx context.Context, org, repo, commit string, read func(*
 	}
 	lock.RLock()
 	defer lock.RUnlock()
-	return read(&Mirror{dir: mirror, commit: commit, runner: c.runner})
+	err = read(&Mirror{dir: mirror, commit: commit, runner: c.runner})
+	c.complain(mirror, err)
+	return err
 }
 
 // Mirror is a commit in a mirror.
@@ -48,7 +51,6 @@ func (m *Mirror) List(ctx context.Context, visit func(path, blob string)) error 
 	return m.runner.Pipe(ctx, m.dir, nil, func(r io.Reader) error {
 		lines := bufio.NewReaderSize(r, 64<<10)
 		for {
-			// MODE SP TYPE SP HASH TAB PATH NUL
 			line, err := lines.ReadString(0)
 			if err == io.EOF {
 				return nil
@@ -56,12 +58,35 @@ func (m *Mirror) List(ctx context.Context, visit func(path, blob string)) error 
 			if err != nil {
 				return fmt.Errorf("listing files: %w", err)
 			}
-			attributes, path, _ := strings.Cut(strings.TrimSuffix(line, "\x00"), "\t")
-			if mode, rest, _ := strings.Cut(attributes, " "); mode == "100644" || mode == "100755" {
-				visit(path, strings.TrimPrefix(rest, "blob "))
+			if path, blob, ok := parseTreeLine(line); ok {
+				visit(path, blob)
 			}
 		}
 	}, "--git-dir=.", "ls-tree", "-r", "-z", "--full-tree", m.commit)
+}
+
+// parseTreeLine reads a line of ls-tree: MODE SP TYPE SP HASH TAB PATH NUL. It
+// is ok for regular files.
+func parseTreeLine(line string) (path, blob string, ok bool) {
+	attributes, path, _ := strings.Cut(strings.TrimSuffix(line, "\x00"), "\t")
+	fields := strings.Split(attributes, " ")
+	if len(fields) != 3 || fields[1] != "blob" || path == "" || fields[0] != "100644" && fields[0] != "100755" {
+		return "", "", false
+	}
+	return path, fields[2], true
+}
+
+// parseBatchHeader reads what cat-file says before a blob: HASH SP TYPE SP SIZE.
+func parseBatchHeader(line string) (size int64, err error) {
+	fields := strings.Fields(line)
+	if len(fields) != 3 || fields[1] != "blob" {
+		return 0, errors.New(strings.TrimSpace(line))
+	}
+	size, err = strconv.ParseInt(fields[2], 10, 64)
+	if err != nil || size < 0 {
+		return 0, fmt.Errorf("size %q", fields[2])
+	}
+	return size, nil
 }
 
 // Read calls visit with the content of each blob, in the order given. Of blobs
@@ -78,14 +103,9 @@ func (m *Mirror) Read(ctx context.Context, blobs []string, limit int64, visit fu
 			if err != nil {
 				return fmt.Errorf("reading blob %s: %w", blob, err)
 			}
-			// HASH SP TYPE SP SIZE
-			fields := strings.Fields(header)
-			if len(fields) != 3 {
-				return fmt.Errorf("reading blob %s: %s", blob, strings.TrimSpace(header))
-			}
-			size, err := strconv.ParseInt(fields[2], 10, 64)
+			size, err := parseBatchHeader(header)
 			if err != nil {
-				return fmt.Errorf("reading blob %s: size %q", blob, fields[2])
+				return fmt.Errorf("reading blob %s: %w", blob, err)
 			}
 			var content []byte
 			if size <= limit {

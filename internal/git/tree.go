@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 )
 
 // MergeStrategy says how commits are brought into a branch.
@@ -28,8 +29,11 @@ var ErrConflict = errors.New("merge conflict")
 
 // Tree is a work tree of its own. It must not be used concurrently.
 type Tree struct {
-	dir    string
-	runner *Runner
+	dir       string
+	runner    *Runner
+	cache     *Cache
+	mirror    string
+	org, repo string
 }
 
 // Dir is the directory with the files.
@@ -38,12 +42,16 @@ func (t *Tree) Dir() string { return t.dir }
 // Close removes the tree.
 func (t *Tree) Close() error { return os.RemoveAll(t.dir) }
 
-func (t *Tree) make(ctx context.Context, mirror string, need Need) error {
+func (t *Tree) make(ctx context.Context, need Need) error {
+	began := time.Now()
 	// Commits that no branch holds are not cloned, but linked with their packs.
-	if _, err := t.runner.Output(ctx, t.dir, "clone", "--quiet", "--local", "--no-checkout", mirror, "."); err != nil {
+	if _, err := t.runner.Output(ctx, t.dir, "clone", "--quiet", "--local", "--no-checkout", t.mirror, "."); err != nil {
 		return err
 	}
+	t.cache.observe(StepClone, t.org, t.repo, began)
 	if need.Sparse != nil {
+		began := time.Now()
+		defer func() { t.cache.observe(StepSparse, t.org, t.repo, began) }()
 		args := append([]string{"sparse-checkout", "set", "--cone"}, need.Sparse...)
 		if _, err := t.runner.Output(ctx, t.dir, args...); err != nil {
 			return err
@@ -54,7 +62,11 @@ func (t *Tree) make(ctx context.Context, mirror string, need Need) error {
 
 // Run runs git in the tree; for what has no method of its own.
 func (t *Tree) Run(ctx context.Context, args ...string) (string, error) {
-	return t.runner.Output(ctx, t.dir, args...)
+	out, err := t.runner.Output(ctx, t.dir, args...)
+	if err != nil {
+		t.cache.complain(t.mirror, err)
+	}
+	return out, err
 }
 
 // Checkout checks out a commit or a branch.
@@ -78,6 +90,19 @@ func (t *Tree) RevParse(ctx context.Context, commitish string) (string, error) {
 // error is ErrConflict, and the tree is as before. Other errors say nothing about
 // the commits.
 func (t *Tree) Merge(ctx context.Context, commitish string, strategy MergeStrategy) error {
+	return t.MergeWithMessages(ctx, commitish, strategy)
+}
+
+// MergeWithMessages is Merge with the paragraphs of the message of a merge commit,
+// "merge" if there are none. Squashed and rebased commits have no use for them.
+func (t *Tree) MergeWithMessages(ctx context.Context, commitish string, strategy MergeStrategy, messages ...string) error {
+	if len(messages) == 0 {
+		messages = []string{"merge"}
+	}
+	var about []string
+	for _, m := range messages {
+		about = append(about, "-m", m)
+	}
 	if err := noFlag(commitish); err != nil {
 		return err
 	}
@@ -88,9 +113,9 @@ func (t *Tree) Merge(ctx context.Context, commitish string, strategy MergeStrate
 	var steps [][]string
 	switch strategy {
 	case MergeCommit:
-		steps = [][]string{{"merge", "--no-ff", "--no-stat", "-m", "merge", commitish}}
+		steps = [][]string{slices.Concat([]string{"merge", "--no-ff", "--no-stat"}, about, []string{commitish})}
 	case MergeIfNecessary:
-		steps = [][]string{{"merge", "--ff", "--no-stat", "-m", "merge", commitish}}
+		steps = [][]string{slices.Concat([]string{"merge", "--ff", "--no-stat"}, about, []string{commitish})}
 	case MergeSquash:
 		steps = [][]string{{"merge", "--squash", "--no-stat", commitish}, {"commit", "--no-stat", "--allow-empty", "-m", "merge"}}
 	case MergeRebase:

@@ -30,19 +30,8 @@ func (c *Cache) updateNow(ctx context.Context, org, repo string) error {
 	}
 	lock.Lock()
 	defer lock.Unlock()
-	if err := removeLeftovers(mirror); err != nil {
+	if err := c.repaired(ctx, mirror, func() error { return c.update(ctx, org, repo, mirror, nil) }); err != nil {
 		return err
-	}
-	if err := c.update(ctx, org, repo, mirror, nil); err != nil {
-		if ctx.Err() != nil || !c.damaged(ctx, mirror) {
-			return err
-		}
-		if err := os.RemoveAll(mirror); err != nil {
-			return fmt.Errorf("removing a damaged mirror: %w", err)
-		}
-		if err := c.update(ctx, org, repo, mirror, nil); err != nil {
-			return err
-		}
 	}
 	packs, err := filepath.Glob(filepath.Join(mirror, "objects", "pack", "*.pack"))
 	if err != nil || len(packs) <= tidyPacks {

@@ -13,11 +13,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
+	"prow/internal/service"
 	"prow/internal/store"
+	"prow/internal/webhook"
 )
+
+// handlerLimit is how long a handler may take; its context ends then.
+const handlerLimit = 15 * time.Minute
 
 // outcomeStore records which handlers of a delivery have ended.
 type outcomeStore interface {
@@ -25,17 +31,34 @@ type outcomeStore interface {
 	AddOutcome(ctx context.Context, id string, o store.Outcome) error
 }
 
-// dispatcher runs the handlers of deliveries.
+// run says for what a handler runs.
+type run struct {
+	config   *config.Config
+	plugins  *pluginconfig.Configuration
+	delivery string
+	plugin   string
+	// attempt tells what is known of earlier attempts.
+	attempt webhook.Attempt
+	log     *slog.Logger
+}
+
+// dispatcher finds the handlers of deliveries and runs them.
 type dispatcher struct {
 	plugins map[string]*plugins.Plugin
 	store   outcomeStore
-	// pluginConfig is the current configuration of plugins.
+	// config and pluginConfig are the current configurations.
+	config       func() *config.Config
 	pluginConfig func() *pluginconfig.Configuration
-	// newAgent makes what a handler gets; the log is its own.
-	newAgent func(cfg *pluginconfig.Configuration, delivery, plugin string, log *slog.Logger) *plugins.Agent
-	now      func() time.Time
-	log      *slog.Logger
-	metrics  *dispatchMetrics
+	// serves tells whether this instance serves a repository.
+	serves func(org, repo string) bool
+	// newAgent makes what a handler gets.
+	newAgent func(run) *plugins.Agent
+	// forward sends deliveries to external plugins.
+	forward *forwarder
+	lanes   *lanes
+	now     func() time.Time
+	log     *slog.Logger
+	metrics *dispatchMetrics
 }
 
 type dispatchMetrics struct {
@@ -43,222 +66,169 @@ type dispatchMetrics struct {
 	errors   *prometheus.CounterVec
 }
 
-// event is a parsed delivery with what dispatch needs to know of it.
-type event struct {
-	kind, action string
-	payload      any
-	comment      *github.CommentEvent
-	org, repo    string
-	fields       []any
+func newDispatchMetrics(reg prometheus.Registerer) *dispatchMetrics {
+	labels := []string{"event_type", "action", "plugin", "took_action"}
+	return &dispatchMetrics{
+		duration: service.Register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "prow_plugin_handle_duration_seconds", Help: "Seconds that a handler took.",
+			Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640},
+		}, labels)),
+		errors: service.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "prow_plugin_handle_errors", Help: "Number of handlers that failed.",
+		}, labels)),
+	}
 }
 
-// handler is one thing to run for an event.
+// handler is one thing to do for a delivery.
 type handler struct {
-	plugin string
-	// kind is the event's, or "comment".
-	kind   string
-	action string
-	run    func(context.Context, *plugins.Agent) error
+	// key names it in the store, lane is where it waits.
+	key, lane string
+	do        func(ctx context.Context, attempt webhook.Attempt) error
 }
 
-// key names the handler in the store.
-func (h handler) key() string { return h.plugin + "/" + h.kind }
+// work is a delivery with its handlers and the configuration they began with.
+type work struct {
+	dispatcher *dispatcher
+	delivery   string
+	// subject is the issue or pull request; "" without one.
+	subject  string
+	handlers []handler
+}
 
-// handle runs all handlers of a delivery that have not ended, concurrently, and
-// returns once all have. What a handler returns, even a panic, is its outcome and
-// no error of handle.
-func (d *dispatcher) handle(ctx context.Context, delivery store.Delivery) error {
+// prepare reads a delivery and finds its handlers; nil where nobody handles it.
+func (d *dispatcher) prepare(delivery *store.Delivery) webhook.Work {
 	log := d.log.With("event-type", delivery.Event, "event-GUID", delivery.ID)
 	payload, err := github.ParseEvent(delivery.Event, delivery.ID, delivery.Payload)
 	if err != nil {
-		log.ErrorContext(ctx, "a delivery cannot be read and is dropped", "error", err)
+		log.Error("a delivery cannot be read and is dropped", "error", err)
 		return nil
 	}
-	if payload == nil {
-		log.DebugContext(ctx, "no plugin handles this kind of event")
+	w := &work{dispatcher: d, delivery: delivery.ID}
+	pc := d.pluginConfig()
+	if payload != nil {
+		e := plugins.Describe(delivery.Event, payload)
+		w.subject = e.Subject()
+		w.handlers = d.internal(d.config(), pc, e, delivery.ID, log)
+	}
+	w.handlers = append(w.handlers, d.forward.handlers(pc, delivery, d.serves, log)...)
+	if len(w.handlers) == 0 {
 		return nil
 	}
-	e := describe(delivery.Event, payload)
-	log = log.With(e.fields...)
-	cfg := d.pluginConfig()
-	handlers := d.handlers(cfg, e)
-	if len(handlers) == 0 {
+	return w
+}
+
+// internal are the handlers of the plugins that the event's repository enables.
+func (d *dispatcher) internal(cfg *config.Config, pc *pluginconfig.Configuration, e *plugins.Event, delivery string, log *slog.Logger) []handler {
+	if !d.serves(e.Org, e.Repo) {
 		return nil
 	}
-	ended, err := d.store.Outcomes(ctx, delivery.ID)
-	if err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	errs := make([]error, len(handlers))
-	for n, h := range handlers {
-		if _, done := ended[h.key()]; done {
-			continue
-		}
-		wg.Go(func() {
-			errs[n] = d.run(ctx, cfg, delivery.ID, h, log.With("plugin", h.plugin))
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (d *dispatcher) run(ctx context.Context, cfg *pluginconfig.Configuration, delivery string, h handler, log *slog.Logger) error {
-	start := d.now()
-	agent := d.newAgent(cfg, delivery, h.plugin, log)
-	err := protect(func() error { return h.run(ctx, agent) })
-	took := d.now().Sub(start)
-	labels := []string{h.kind, h.action, h.plugin, strconv.FormatBool(agent.GitHub.Used())}
-	d.metrics.duration.WithLabelValues(labels...).Observe(took.Seconds())
-	outcome := store.Outcome{Handler: h.key(), Finished: d.now()}
-	if err != nil {
-		if ctx.Err() != nil {
-			// Cut off by the shutdown: it has not ended and is run again.
-			return fmt.Errorf("%s was interrupted: %w", h.key(), err)
-		}
-		d.metrics.errors.WithLabelValues(labels...).Inc()
-		log.ErrorContext(ctx, "handler failed", "handler", h.kind, "error", err)
-		outcome.Error = err.Error()
-	} else {
-		log.DebugContext(ctx, "handled", "handler", h.kind, "duration", took)
-	}
-	return d.store.AddOutcome(ctx, delivery, outcome)
-}
-
-// protect turns a panic into an error with its stack.
-func protect(run func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return run()
-}
-
-// handlers are those of the plugins that the event's repository enables.
-func (d *dispatcher) handlers(cfg *pluginconfig.Configuration, e event) []handler {
 	var out []handler
-	names := cfg.EnabledPlugins(e.org, e.repo)
+	names := pc.EnabledPlugins(e.Org, e.Repo)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		p := d.plugins[name]
 		if p == nil {
 			continue
 		}
-		if run := specific(p, e); run != nil {
-			out = append(out, handler{plugin: name, kind: e.kind, action: e.action, run: run})
-		}
-		if e.comment != nil {
-			if run := textual(p, e.comment); run != nil {
-				out = append(out, handler{plugin: name, kind: "comment", action: string(e.comment.Action), run: run})
-			}
+		for _, b := range p.Bind(cfg, e) {
+			out = append(out, handler{key: name + "/" + b.Kind, lane: name, do: func(ctx context.Context, attempt webhook.Attempt) error {
+				return d.call(ctx, b, run{config: cfg, plugins: pc, delivery: delivery, plugin: name, attempt: attempt, log: log.With(e.Fields...).With("plugin", name)})
+			}})
 		}
 	}
 	return out
 }
 
-// specific is the handler for the very kind of event.
-func specific(p *plugins.Plugin, e event) func(context.Context, *plugins.Agent) error {
-	h := p.Handlers
-	switch payload := e.payload.(type) {
-	case *github.IssueEvent:
-		return bind(h.Issue, payload)
-	case *github.IssueCommentEvent:
-		return bind(h.IssueComment, payload)
-	case *github.PullRequestEvent:
-		return bind(h.PullRequest, payload)
-	case *github.PushEvent:
-		return bind(h.Push, payload)
-	case *github.ReviewEvent:
-		return bind(h.Review, payload)
-	case *github.ReviewCommentEvent:
-		return bind(h.ReviewComment, payload)
-	case *github.StatusEvent:
-		return bind(h.Status, payload)
-	case *github.CheckRunEvent:
-		return bind(h.CheckRun, payload)
+// call runs what a plugin does for an event.
+func (d *dispatcher) call(ctx context.Context, b plugins.Bound, r run) error {
+	agent := d.newAgent(r)
+	start := d.now()
+	err := protect(func() error { return b.Run(ctx, agent) })
+	took := d.now().Sub(start)
+	labels := []string{b.Kind, b.Action, r.plugin, strconv.FormatBool(agent.GitHub.Used())}
+	d.metrics.duration.WithLabelValues(labels...).Observe(took.Seconds())
+	if err != nil && ctx.Err() == nil {
+		d.metrics.errors.WithLabelValues(labels...).Inc()
+		r.log.ErrorContext(ctx, "handler failed", "handler", b.Kind, "error", err)
+	} else if err == nil {
+		r.log.DebugContext(ctx, "handled", "handler", b.Kind, "duration", took)
 	}
-	return nil
+	return err
 }
 
-func bind[E any](h func(context.Context, *plugins.Agent, E) error, payload E) func(context.Context, *plugins.Agent) error {
-	if h == nil {
-		return nil
+// Run runs the handlers that have not ended, concurrently, and returns once all
+// have. What a handler returns, even a panic, is its outcome and no error of Run.
+func (w *work) Run(ctx context.Context, attempt webhook.Attempt) error {
+	var ended map[string]store.Outcome
+	if !attempt.First {
+		var err error
+		if ended, err = w.dispatcher.store.Outcomes(ctx, w.delivery); err != nil {
+			return err
+		}
 	}
-	return func(ctx context.Context, a *plugins.Agent) error { return h(ctx, a, payload) }
+	ctx = github.ShareReads(ctx)
+	var wg sync.WaitGroup
+	errs := make([]error, len(w.handlers))
+	for n, h := range w.handlers {
+		if _, done := ended[h.key]; done {
+			continue
+		}
+		place := w.dispatcher.lanes.enter(h.lane, w.subject)
+		if place == nil {
+			errs[n] = fmt.Errorf("%s: %w", h.lane, webhook.ErrLater)
+			continue
+		}
+		wg.Go(func() {
+			defer place.leave()
+			errs[n] = w.one(ctx, h, place, attempt)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
-// textual is the handler for text: the plugin's own, and its commands that the
-// text uses, one after the other.
-func textual(p *plugins.Plugin, e *github.CommentEvent) func(context.Context, *plugins.Agent) error {
-	type use struct {
-		command *plugins.Command
-		matches [][]string
+// one runs a handler when it is its turn and records its outcome.
+func (w *work) one(ctx context.Context, h handler, place *place, attempt webhook.Attempt) error {
+	if err := place.wait(ctx); err != nil {
+		return fmt.Errorf("%s has not begun: %w", h.key, err)
 	}
-	var uses []use
-	for i := range p.Commands {
-		if m := p.Commands[i].Find(e); m != nil {
-			uses = append(uses, use{&p.Commands[i], m})
+	d := w.dispatcher
+	limited, cancel := context.WithTimeoutCause(ctx, handlerLimit, fmt.Errorf("it took longer than %s", handlerLimit))
+	defer cancel()
+	start := d.now()
+	err := protect(func() error { return h.do(limited, attempt) })
+	if err != nil && ctx.Err() != nil {
+		// Cut off by the shutdown: it has not ended and is run again.
+		return fmt.Errorf("%s was interrupted: %w", h.key, err)
+	}
+	outcome := store.Outcome{Handler: h.key, Finished: d.now(), Took: d.now().Sub(start)}
+	if err != nil {
+		if limited.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(limited), err)
+		}
+		outcome.Error = err.Error()
+		var p *panicError
+		if errors.As(err, &p) {
+			d.log.ErrorContext(ctx, "handler panicked", "handler", h.key, "event-GUID", w.delivery, "error", err, "stack", p.stack)
 		}
 	}
-	if p.Handlers.Comment == nil && len(uses) == 0 {
-		return nil
-	}
-	return func(ctx context.Context, a *plugins.Agent) error {
-		var errs []error
-		if p.Handlers.Comment != nil {
-			errs = append(errs, p.Handlers.Comment(ctx, a, e))
-		}
-		for _, u := range uses {
-			if err := u.command.Run(ctx, a, e, u.matches); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", u.command.Usage, err))
-			}
-		}
-		return errors.Join(errs...)
-	}
+	return d.store.AddOutcome(context.WithoutCancel(ctx), w.delivery, outcome)
 }
 
-// describe finds the repository that decides about plugins, and the log fields.
-func describe(kind string, payload any) event {
-	e := event{kind: kind, action: "none", payload: payload, comment: github.GeneralizeComment(payload)}
-	field := func(pairs ...any) { e.fields = append(e.fields, pairs...) }
-	place := func(r github.Repo) { e.org, e.repo = r.Owner.Login, r.Name }
-	switch p := payload.(type) {
-	case *github.IssueEvent:
-		place(p.Repo)
-		e.action = p.Action
-		field("pr", p.Issue.Number, "author", p.Issue.User.Login, "url", p.Issue.HTMLURL)
-	case *github.IssueCommentEvent:
-		place(p.Repo)
-		e.action = p.Action
-		field("pr", p.Issue.Number, "author", p.Comment.User.Login, "url", p.Comment.HTMLURL)
-	case *github.PullRequestEvent:
-		place(p.PullRequest.Base.Repo)
-		e.action = p.Action
-		field("pr", p.Number, "author", p.PullRequest.User.Login, "url", p.PullRequest.HTMLURL)
-	case *github.ReviewEvent:
-		place(p.PullRequest.Base.Repo)
-		e.action = p.Action
-		field("pr", p.PullRequest.Number, "review", p.Review.ID, "reviewer", p.Review.User.Login, "url", p.Review.HTMLURL)
-	case *github.ReviewCommentEvent:
-		place(p.PullRequest.Base.Repo)
-		e.action = p.Action
-		field("pr", p.PullRequest.Number, "review", p.Comment.ReviewID, "commenter", p.Comment.User.Login, "url", p.Comment.HTMLURL)
-	case *github.PushEvent:
-		place(p.Repo)
-		if p.Repo.Owner.Name != "" {
-			// Pushes carry the login under "name".
-			e.org = p.Repo.Owner.Name
+// panicError is what a handler that panicked is taken to have returned.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// protect turns a panic into an error.
+func protect(run func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, string(debug.Stack())}
 		}
-		field("ref", p.Ref, "head", p.After)
-	case *github.StatusEvent:
-		place(p.Repo)
-		field("context", p.Context, "sha", p.SHA, "state", p.State, "id", p.ID)
-	case *github.CheckRunEvent:
-		place(p.Repo)
-		e.action = p.Action
-		field("context", p.CheckRun.Name, "sha", p.CheckRun.HeadSHA, "id", p.CheckRun.ID, "author", p.Sender.Login)
-	}
-	field("org", e.org, "repo", e.repo)
-	return e
+	}()
+	return run()
 }

@@ -1,8 +1,11 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -51,8 +54,15 @@ type repoLister interface {
 	GetRepos(ctx context.Context, org string, isUser bool) ([]github.Repo, error)
 }
 
+// externalHelpLimit bounds how long external plugins are waited for.
+const externalHelpLimit = time.Second
+
+// maxExternalHelp bounds what one of them may answer, in bytes.
+const maxExternalHelp = 1 << 20
+
 // helper serves /plugin-help.
 type helper struct {
+	client  *http.Client
 	plugins map[string]*plugins.Plugin
 	config  func() *pluginconfig.Configuration
 	repos   repoLister
@@ -61,6 +71,10 @@ type helper struct {
 
 	mu    sync.Mutex
 	known map[string]orgRepos
+}
+
+func newHelper(all map[string]*plugins.Plugin, cfg func() *pluginconfig.Configuration, repos repoLister, now func() time.Time, log *slog.Logger) *helper {
+	return &helper{client: &http.Client{Timeout: externalHelpLimit}, plugins: all, config: cfg, repos: repos, now: now, log: log}
 }
 
 type orgRepos struct {
@@ -94,7 +108,7 @@ func (h *helper) help(ctx context.Context) Help {
 	}
 	out := Help{
 		RepoPlugins: map[string][]string{"": slices.Sorted(maps.Keys(h.plugins))}, RepoExternalPlugins: map[string][]string{},
-		PluginHelp: map[string]PluginHelp{}, ExternalPluginHelp: map[string]PluginHelp{},
+		PluginHelp: map[string]PluginHelp{},
 	}
 	enabledIn := map[string][]string{}
 	for key, entry := range cfg.Plugins {
@@ -110,17 +124,27 @@ func (h *helper) help(ctx context.Context) Help {
 			}
 		}
 	}
-	external := map[string]bool{}
-	for key, entries := range cfg.ExternalPlugins {
-		for _, repo := range expand(key) {
+	external := map[string]*externalUse{}
+	for _, key := range slices.Sorted(maps.Keys(cfg.ExternalPlugins)) {
+		repos := expand(key)
+		for _, repo := range repos {
 			all[repo] = true
 		}
-		for _, e := range entries {
+		if len(repos) == 0 {
+			repos = []string{key} // an org that cannot be listed
+		}
+		for _, e := range cfg.ExternalPlugins[key] {
 			out.RepoExternalPlugins[key] = append(out.RepoExternalPlugins[key], e.Name)
-			external[e.Name] = true
+			use := external[e.Name]
+			if use == nil {
+				use = &externalUse{ExternalPlugin: e}
+				external[e.Name] = use
+			}
+			use.add(repos)
 		}
 	}
 	out.RepoExternalPlugins[""] = slices.Sorted(maps.Keys(external))
+	out.ExternalPluginHelp = h.askExternal(ctx, external)
 	out.AllRepos = slices.Sorted(maps.Keys(all))
 	for name, p := range h.plugins {
 		repos := enabledIn[name]
@@ -136,7 +160,7 @@ func describePlugin(p *plugins.Plugin, cfg *pluginconfig.Configuration, repos []
 		help.Config = p.Config(cfg, repos)
 	}
 	for _, c := range p.Commands {
-		help.Commands = append(help.Commands, CommandHelp{Usage: c.Usage, Featured: c.Featured, Description: c.Description, Examples: c.Examples, WhoCanUse: c.WhoCanUse})
+		help.Commands = append(help.Commands, CommandHelp{Usage: c.Usage, Featured: c.Featured, Description: c.Description, Examples: c.Examples, WhoCanUse: c.Who.Sentence})
 	}
 	return help
 }
@@ -166,4 +190,75 @@ func (h *helper) orgRepos(ctx context.Context, org string) []string {
 	}
 	h.known[org] = orgRepos{names: full, at: h.now()}
 	return full
+}
+
+// externalUse is an external plugin with the repositories that use it.
+type externalUse struct {
+	pluginconfig.ExternalPlugin
+	repos []orgRepo
+}
+
+// orgRepo is how external plugins are told of a repository.
+type orgRepo struct{ Org, Repo string }
+
+func (u *externalUse) add(repos []string) {
+	for _, full := range repos {
+		org, repo, _ := strings.Cut(full, "/")
+		if r := (orgRepo{org, repo}); !slices.Contains(u.repos, r) {
+			u.repos = append(u.repos, r)
+		}
+	}
+}
+
+// askExternal asks all external plugins at once what they are. One that fails or
+// is late has no entry.
+func (h *helper) askExternal(ctx context.Context, uses map[string]*externalUse) map[string]PluginHelp {
+	ctx, cancel := context.WithTimeout(ctx, externalHelpLimit)
+	defer cancel()
+	var mu sync.Mutex
+	out := map[string]PluginHelp{}
+	var wg sync.WaitGroup
+	for name, use := range uses {
+		wg.Go(func() {
+			help, err := h.ask(ctx, use)
+			if err != nil {
+				h.log.WarnContext(ctx, "an external plugin does not say what it is", "external-plugin", name, "error", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[name] = help
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func (h *helper) ask(ctx context.Context, use *externalUse) (help PluginHelp, err error) {
+	where, err := helpURL(use.Endpoint)
+	if err != nil {
+		return help, err
+	}
+	question, err := json.Marshal(use.repos)
+	if err != nil {
+		return help, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, bytes.NewReader(question))
+	if err != nil {
+		return help, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return help, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // the answer was read
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return help, fmt.Errorf("it answered %s", resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxExternalHelp)).Decode(&help); err != nil {
+		return help, fmt.Errorf("its answer is no help: %w", err)
+	}
+	help.Events = use.Events
+	return help, nil
 }

@@ -2,9 +2,9 @@ package hook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -12,23 +12,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"prow/internal/config"
 	"prow/internal/config/live"
 	"prow/internal/forge/github"
-	"prow/internal/git"
-	"prow/internal/inrepo"
 	"prow/internal/kube"
-	"prow/internal/owners"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/service"
 	"prow/internal/store"
+	"prow/internal/webhook"
 )
 
 // Name of the component.
@@ -40,15 +36,22 @@ type Options struct {
 	Plugins    pluginconfig.Options
 	Kubernetes kube.Flags
 	GitHub     github.Flags
+	Enablement github.EnablementFlags
 
 	WebhookPath string
 	Port        int
 	Address     string
 	HMACFile    string
-	Store       string
-	CacheDir    string
-	GracePeriod time.Duration
-	DryRun      bool
+	// AdminTokenFile holds the token of those who may see deliveries.
+	AdminTokenFile string
+	// Store is the path of an SQLite file, or the URL of a PostgreSQL database;
+	// StoreFile holds it instead, because it may hold a password.
+	Store, StoreFile string
+	CacheDir         string
+	GracePeriod      time.Duration
+	SweepEvery       time.Duration
+	SweepWindow      time.Duration
+	DryRun           bool
 }
 
 // Bind registers the flags.
@@ -58,24 +61,32 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Plugins.Bind(fs)
 	o.Kubernetes.Bind(fs)
 	o.GitHub.Bind(fs)
+	o.Enablement.Bind(fs)
 	fs.StringVar(&o.WebhookPath, "webhook-path", "/hook", "Path under which deliveries are accepted.")
 	fs.IntVar(&o.Port, "port", 8888, "Port of webhooks and plugin help.")
 	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")
 	fs.StringVar(&o.HMACFile, "hmac-secret-file", "/etc/webhook/hmac", "File with the secrets that sign deliveries.")
-	fs.StringVar(&o.Store, "store", "hook.db", "SQLite file in which deliveries are kept until they are handled.")
+	fs.StringVar(&o.AdminTokenFile, "admin-token-file", "", "File with the token with which "+DeliveriesPath+" may be read and deliveries replayed. Empty: nobody may.")
+	fs.StringVar(&o.Store, "store", "hook.db", "Where deliveries are kept until they are handled: an SQLite file of this process, or a PostgreSQL database (postgres://...) that replicas share.")
+	fs.StringVar(&o.StoreFile, "store-file", "", "File that holds the value of --store, which may have a password.")
 	fs.StringVar(&o.CacheDir, "cache-dir-base", "", "Directory of git mirrors. Empty: a temporary one.")
 	fs.DurationVar(&o.GracePeriod, "grace-period", 180*time.Second, "How long running handlers may take at shutdown.")
+	fs.DurationVar(&o.SweepEvery, "redelivery-interval", 15*time.Minute, "How often the forge is asked for deliveries that failed, to have them delivered again; 0 is never.")
+	fs.DurationVar(&o.SweepWindow, "redelivery-window", 72*time.Hour, "How old these may be; the forge remembers them for some days.")
 	fs.BoolVar(&o.DryRun, "dry-run", true, "Change nothing on GitHub and in the cluster.")
 }
 
 // Validate checks the options.
 func (o *Options) Validate() error {
-	errs := []error{o.Config.Validate(), o.Kubernetes.Validate(), o.GitHub.Validate()}
+	errs := []error{o.Config.Validate(), o.Kubernetes.Validate(), o.GitHub.Validate(), o.Enablement.Validate()}
 	if len(o.WebhookPath) == 0 || o.WebhookPath[0] != '/' {
 		errs = append(errs, fmt.Errorf("--webhook-path=%s must begin with /", o.WebhookPath))
 	}
 	if o.Port < 0 || o.Port > 65535 {
 		errs = append(errs, fmt.Errorf("--port=%d is not a port", o.Port))
+	}
+	if o.SweepEvery < 0 || o.SweepWindow <= 0 || o.SweepWindow > webhook.Keep {
+		errs = append(errs, fmt.Errorf("--redelivery-interval=%s must not be negative, and --redelivery-window=%s be positive and at most %s, for so long deliveries are known", o.SweepEvery, o.SweepWindow, webhook.Keep))
 	}
 	return errors.Join(errs...)
 }
@@ -96,75 +107,44 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	if err != nil {
 		return err
 	}
-	var keys atomic.Pointer[Keys]
-	if _, err := rt.Secrets.File(o.HMACFile, func(b []byte) error {
-		parsed, err := ParseKeys(b)
-		if err == nil {
-			for _, list := range parsed {
-				for _, k := range list {
-					rt.Secrets.Add(k.Value)
-				}
-			}
-			keys.Store(&parsed)
-		}
+	keys, adminToken, err := o.secrets(rt)
+	if err != nil {
 		return err
-	}); err != nil {
-		return fmt.Errorf("--hmac-secret-file: %w", err)
 	}
+	o.GitHub.Measure(rt.Metrics)
 	gh, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, rt.Log)
 	if err != nil {
 		return err
 	}
-	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
+	agents, cleanUp, err := o.agents(rt, gh, cfg.Get().DisabledClusters)
 	if err != nil {
 		return err
 	}
-	scheme, err := kube.NewScheme()
+	defer cleanUp()
+	db, err := o.open(ctx, rt)
 	if err != nil {
 		return err
 	}
-	jobs, err := client.New(clusters.Service(), client.Options{Scheme: scheme, DryRun: &o.DryRun})
-	if err != nil {
-		return fmt.Errorf("service cluster: %w", err)
-	}
-	deliveries, err := store.Open(ctx, o.Store)
-	if err != nil {
-		return err
-	}
-	defer deliveries.Close() //nolint:errcheck // every write was committed before it was relied on
+	defer db.Close() //nolint:errcheck // every write was committed before it was relied on
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)))
 	if err != nil {
 		return fmt.Errorf("--port: %w", err)
 	}
-	mirrors, cleanUp, err := o.mirrors(rt)
-	if err != nil {
-		return err
-	}
-	defer cleanUp()
-	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{Registerer: rt.Metrics})
-	ownersCache := owners.NewCache(func(ctx context.Context, org, repo, commit string, read func(owners.Tree) error) error {
-		return mirrors.Files(ctx, org, repo, commit, func(m *git.Mirror) error { return read(m) })
-	})
-
 	d := &dispatcher{
-		plugins: all, store: deliveries, pluginConfig: pluginCfg.Get, now: time.Now, log: rt.Log, metrics: newDispatchMetrics(rt.Metrics),
-		newAgent: func(pc *pluginconfig.Configuration, delivery, plugin string, log *slog.Logger) *plugins.Agent {
-			mine, current := gh.For(plugin), cfg.Get()
-			return &plugins.Agent{
-				GitHub: mine, ProwJobs: jobs, InRepo: inRepo, Config: current, Plugins: pc, Delivery: delivery, Now: time.Now, Log: log,
-				Owners: &owners.Client{Cache: ownersCache, Forge: mine, Settings: plugins.OwnersSettings(current, pc), Log: log},
-			}
-		},
+		plugins: all, store: db, config: cfg.Get, pluginConfig: pluginCfg.Get, serves: o.Enablement.Enabled, newAgent: agents.agent,
+		forward: newForwarder(keys, rt.Metrics), lanes: newLanes(rt.Metrics), now: time.Now, log: rt.Log, metrics: newDispatchMetrics(rt.Metrics),
 	}
-	box := newInbox(deliveries, d.handle, time.Now, rt.Log)
+	box, err := webhook.NewInbox(ctx, db, owner(), d.prepare, time.Now, rt.Log, rt.Metrics)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	mux := http.NewServeMux()
-	mux.Handle(o.WebhookPath, &acceptor{
-		keys: func() Keys { return *keys.Load() }, take: box.take, now: time.Now, log: rt.Log,
-		codes: service.Register(rt.Metrics, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "prow_webhook_response_codes", Help: "Number of answers to webhooks, by status code."}, []string{"response_code"})),
-		count: service.Register(rt.Metrics, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "prow_webhook_counter", Help: "Number of valid deliveries, by kind of event."}, []string{"event_type"})),
-	})
-	mux.Handle("/plugin-help", &helper{plugins: all, config: pluginCfg.Get, repos: gh, now: time.Now, log: rt.Log})
+	mux.Handle(o.WebhookPath, webhook.NewAcceptor(keys, box.Take, time.Now, rt.Log, rt.Metrics))
+	mux.Handle("/plugin-help", newHelper(all, pluginCfg.Get, gh, time.Now, rt.Log))
+	admin := &deliveries{store: db, token: adminToken, replay: box.Rescan, log: rt.Log}
+	mux.Handle(DeliveriesPath, admin.handler())
+	mux.Handle(DeliveriesPath+"/", admin.handler())
 	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {}) // the old health check
 
 	// The inbox stops after the server, so that what is accepted last is handled too.
@@ -177,31 +157,65 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 		defer stopBox()
 		return service.Serve(groupCtx, listener, mux, o.GracePeriod)
 	})
-	group.Go(func() error { return box.run(boxCtx, o.GracePeriod) })
+	group.Go(func() error { return box.Run(boxCtx, o.GracePeriod) })
+	if o.SweepEvery > 0 {
+		sweep := &sweeper{
+			forge: gh, app: o.GitHub.AppID != "", path: o.WebhookPath, config: pluginCfg.Get, serves: o.Enablement.Enabled, has: db.Has,
+			every: o.SweepEvery, window: o.SweepWindow, now: time.Now, log: rt.Log,
+		}
+		group.Go(func() error { return sweep.run(groupCtx) })
+	}
 	rt.SetReady()
 	rt.Log.InfoContext(ctx, "receiving webhooks", "address", listener.Addr().String(), "path", o.WebhookPath)
 	return group.Wait()
 }
 
-// mirrors makes the cache of repositories, in a temporary directory unless one is
-// given. cleanUp removes what must not stay.
-func (o *Options) mirrors(rt *service.Runtime) (cache *git.Cache, cleanUp func(), err error) {
-	remotes, err := o.GitHub.GitRemotes(rt.Secrets)
+// owner names this process among the replicas that share a store.
+func owner() string {
+	host, err := os.Hostname()
 	if err != nil {
-		return nil, nil, err
+		host = "unknown"
 	}
-	return inrepo.Mirrors(Name, o.CacheDir, remotes, os.Environ())
+	return host + "-" + rand.Text()
 }
 
-func newDispatchMetrics(reg prometheus.Registerer) *dispatchMetrics {
-	labels := []string{"event_type", "action", "plugin", "took_action"}
-	return &dispatchMetrics{
-		duration: service.Register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "prow_plugin_handle_duration_seconds", Help: "Seconds that a handler took.",
-			Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640},
-		}, labels)),
-		errors: service.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "prow_plugin_handle_errors", Help: "Number of handlers that failed.",
-		}, labels)),
+// secrets are the current keys of the webhook and token of administrators.
+func (o *Options) secrets(rt *service.Runtime) (keys func() webhook.Keys, adminToken func() string, err error) {
+	var current atomic.Pointer[webhook.Keys]
+	if _, err := rt.Secrets.File(o.HMACFile, func(b []byte) error {
+		parsed, err := webhook.ParseKeys(b)
+		if err != nil {
+			return err
+		}
+		for _, list := range parsed {
+			for _, k := range list {
+				rt.Secrets.Add(k.Value)
+			}
+		}
+		current.Store(&parsed)
+		return nil
+	}); err != nil {
+		return nil, nil, fmt.Errorf("--hmac-secret-file: %w", err)
 	}
+	adminToken = func() string { return "" }
+	if o.AdminTokenFile != "" {
+		token, err := rt.Secrets.File(o.AdminTokenFile, nil)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--admin-token-file: %w", err)
+		}
+		adminToken = func() string { return token().Reveal() }
+	}
+	return func() webhook.Keys { return *current.Load() }, adminToken, nil
+}
+
+func (o *Options) open(ctx context.Context, rt *service.Runtime) (*store.Store, error) {
+	dsn := o.Store
+	if o.StoreFile != "" {
+		read, err := rt.Secrets.File(o.StoreFile, nil)
+		if err != nil {
+			return nil, fmt.Errorf("--store-file: %w", err)
+		}
+		dsn = read().Reveal()
+	}
+	return store.Open(ctx, dsn)
 }

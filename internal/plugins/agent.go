@@ -4,10 +4,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"prow/internal/config"
 	"prow/internal/forge/github"
+	"prow/internal/git"
 	"prow/internal/owners"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/prowjob"
@@ -23,6 +25,13 @@ type Agent struct {
 	ProwJobs client.Client
 	// InRepo answers which jobs a repository has, those it brings itself included.
 	InRepo *config.InRepo
+	// Git reads and merges commits of repositories in a cache of mirrors.
+	Git *git.Cache
+	// Cluster is a client for objects of a build cluster, "" and "default" being the
+	// service cluster.
+	Cluster func(name string) (client.Client, error)
+	// ConfigMapSize is set to the bytes of each ConfigMap that is written, by name and namespace.
+	ConfigMapSize *prometheus.GaugeVec
 	// Owners answers who owns which file of a repository.
 	Owners *owners.Client
 	// Config and Plugins are the configurations.

@@ -3,7 +3,9 @@ package plugins
 import (
 	"context"
 	"regexp"
+	"slices"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins/pluginconfig"
 )
@@ -37,6 +39,9 @@ type Handlers struct {
 	CheckRun      func(context.Context, *Agent, *github.CheckRunEvent) error
 	// Comment takes any text written by a user, wherever it stands.
 	Comment func(context.Context, *Agent, *github.CommentEvent) error
+	// CommentConcerns tells cheaply, by the text alone, whether Comment has
+	// anything to do, so that most texts cost nothing; nil: it may always have.
+	CommentConcerns func(*config.Config, *github.CommentEvent) bool
 }
 
 // Scope says where a command may be used.
@@ -50,9 +55,20 @@ const (
 	PullRequests
 	// OpenPullRequests is pull requests that are open.
 	OpenPullRequests
-	// Issues is issues that are no pull requests.
+	// Issues is issues that are no pull requests, open and closed.
 	Issues
+	// OpenIssues is issues that are open and no pull requests.
+	OpenIssues
+	// Open is issues and pull requests that are open.
+	Open
 )
+
+// String says the scope in words.
+func (s Scope) String() string {
+	return [...]string{
+		"issues and pull requests", "pull requests", "open pull requests", "issues", "open issues", "open issues and pull requests",
+	}[s]
+}
 
 func (s Scope) includes(e *github.CommentEvent) bool {
 	switch s {
@@ -62,6 +78,10 @@ func (s Scope) includes(e *github.CommentEvent) bool {
 		return e.IsPR && e.IssueState == "open"
 	case Issues:
 		return !e.IsPR
+	case OpenIssues:
+		return !e.IsPR && e.IssueState == "open"
+	case Open:
+		return e.IssueState == "open"
 	}
 	return true
 }
@@ -74,27 +94,29 @@ type Command struct {
 	Description string
 	// Featured puts the command to the top of lists.
 	Featured bool
-	// WhoCanUse says it in words.
-	WhoCanUse string
-	// Examples are whole comments.
+	// Who may use it.
+	Who Who
+	// Examples are whole comments; each is found by Match.
 	Examples []string
 
 	// Match finds the command in a text. A command begins in the first column of
-	// a line, so expressions begin with (?m)^/. nil: Handlers.Comment looks for it.
+	// a line, so expressions begin with (?m)^/.
 	Match *regexp.Regexp
 	// Scope says where the command may be used; elsewhere it is not looked for.
 	Scope Scope
 	// Run handles all uses of the command in one new text, as the submatches of
-	// Match in order. Edited and deleted texts are no commands.
+	// Match in order. Edited and deleted texts are no commands. nil: the plugin
+	// decides by the whole text, in Handlers.Comment.
 	Run func(ctx context.Context, a *Agent, e *github.CommentEvent, uses [][]string) error
 }
 
-// Find returns the uses of the command in a new text, nil where there is none.
-func (c *Command) Find(e *github.CommentEvent) [][]string {
-	if c.Match == nil || c.Run == nil || e.Action != github.CommentCreated || !c.Scope.includes(e) {
+// Find returns the uses of the command in the CommandText of a new comment, nil
+// where there is none.
+func (c *Command) Find(e *github.CommentEvent, text string) [][]string {
+	if c.Run == nil || e.Action != github.CommentCreated || !c.Scope.includes(e) {
 		return nil
 	}
-	return c.Match.FindAllStringSubmatch(e.Body, -1)
+	return c.Match.FindAllStringSubmatch(text, -1)
 }
 
 // Events are the names of the events the plugin handles, as the plugin help shows them.
@@ -118,13 +140,5 @@ func (p *Plugin) Events() (names []string) {
 }
 
 func (p *Plugin) handlesText() bool {
-	if p.Handlers.Comment != nil {
-		return true
-	}
-	for i := range p.Commands {
-		if p.Commands[i].Run != nil {
-			return true
-		}
-	}
-	return false
+	return p.Handlers.Comment != nil || slices.ContainsFunc(p.Commands, func(c Command) bool { return c.Run != nil })
 }

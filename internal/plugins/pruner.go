@@ -10,7 +10,7 @@ import (
 
 // PrunerClient is what a Pruner asks of the forge.
 type PrunerClient interface {
-	BotUserChecker(ctx context.Context) (func(login string) bool, error)
+	BotChecker(ctx context.Context) (func(github.User) bool, error)
 	ListIssueComments(ctx context.Context, org, repo string, number int) ([]github.IssueComment, error)
 	DeleteComment(ctx context.Context, org, repo string, id int64) error
 }
@@ -53,7 +53,7 @@ func (p *Pruner) Prune(ctx context.Context, outdated func(github.IssueComment) b
 }
 
 func (p *Pruner) list(ctx context.Context) error {
-	isBot, err := p.Client.BotUserChecker(ctx)
+	isBot, err := p.Client.BotChecker(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (p *Pruner) list(ctx context.Context) error {
 		return err
 	}
 	for _, c := range all {
-		if isBot(c.User.Login) {
+		if isBot(c.User) {
 			p.comments = append(p.comments, c)
 		}
 	}

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"prow/internal/forge/github"
 	"prow/internal/plugins/pluginconfig"
 )
 
 // TrustClient is what TrustedUser asks of the forge.
 type TrustClient interface {
-	BotUserChecker(ctx context.Context) (func(login string) bool, error)
+	BotChecker(ctx context.Context) (func(github.User) bool, error)
 	IsMember(ctx context.Context, org, user string) (bool, error)
 	IsCollaborator(ctx context.Context, org, repo, user string) (bool, error)
 }
@@ -24,13 +25,15 @@ type Trust struct {
 }
 
 // TrustedUser tells whether the code of a user may run for a repository. The
-// cheapest questions come first; the first that is answered yes decides.
-func TrustedUser(ctx context.Context, c TrustClient, cfg pluginconfig.Trigger, org, repo, user string) (Trust, error) {
-	isBot, err := c.BotUserChecker(ctx)
+// cheapest questions come first; the first that is answered yes decides. Bots are
+// known by what kind of account they are, not by a name alone.
+func TrustedUser(ctx context.Context, c TrustClient, cfg pluginconfig.Trigger, org, repo string, account github.User) (Trust, error) {
+	user := account.Login
+	isBot, err := c.BotChecker(ctx)
 	if err != nil {
 		return Trust{}, fmt.Errorf("whether %s is trusted: %w", user, err)
 	}
-	if isBot(user) {
+	if isBot(account) {
 		return Trust{Trusted: true}, nil
 	}
 	ask := func(yes bool, err error) (bool, error) {
@@ -49,7 +52,7 @@ func TrustedUser(ctx context.Context, c TrustClient, cfg pluginconfig.Trigger, o
 		}
 		failed = append(failed, "not a collaborator of "+org+"/"+repo)
 	}
-	if app, ok := strings.CutSuffix(user, "[bot]"); ok && slices.Contains(cfg.TrustedApps, app) {
+	if app, ok := strings.CutSuffix(user, "[bot]"); ok && account.Type == "Bot" && slices.Contains(cfg.TrustedApps, app) {
 		return Trust{Trusted: true}, nil
 	}
 	if cfg.TrustedOrg != "" && cfg.TrustedOrg != org {

@@ -5,13 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // ErrNewer is returned for a file that a newer version of the program has written.
@@ -19,7 +14,8 @@ var ErrNewer = errors.New("written by a newer version of the program")
 
 // Store is safe for concurrent use.
 type Store struct {
-	db *sql.DB
+	db      *sql.DB
+	dialect *dialect
 
 	writes  chan *write
 	closing chan struct{}
@@ -27,34 +23,24 @@ type Store struct {
 	once    sync.Once
 }
 
-// Open opens or makes the SQLite file at path and brings its schema up to date.
-// The directory must exist.
-func Open(ctx context.Context, path string) (*Store, error) {
-	abs, err := filepath.Abs(path)
+// Open opens or makes the SQLite file at the path dsn, whose directory must exist,
+// or opens the PostgreSQL database with the URL dsn, and brings its schema up to
+// date.
+func Open(ctx context.Context, dsn string) (*Store, error) {
+	db, dialect, err := connect(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", path, err)
+		return nil, fmt.Errorf("store %s: %w", redact(dsn), err)
 	}
-	// A file for its owner only: payloads of private repositories are in it.
-	f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+	if err := migrate(ctx, db, dialect); err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: %w", redact(dsn), err), db.Close())
 	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("store %s: %w", path, err)
-	}
-	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=journal_size_limit(67108864)&_txlock=immediate"}
-	db, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(4)
-	if err := migrate(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("store %s: %w", path, err), db.Close())
-	}
-	s := &Store{db: db, writes: make(chan *write, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{})}
+	s := &Store{db: db, dialect: dialect, writes: make(chan *write, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{})}
 	go s.commitGroups()
 	return s, nil
 }
+
+// Shared tells whether other processes may use the store at the same time.
+func (s *Store) Shared() bool { return s.dialect != sqlite }
 
 // Close commits what was accepted and closes the file.
 func (s *Store) Close() error {
@@ -63,57 +49,12 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// migrations bring the schema from each version to the next; they are never
-// edited once released, only added to.
-var migrations = []string{
-	`CREATE TABLE deliveries (
-		id       TEXT PRIMARY KEY,  -- X-GitHub-Delivery
-		event    TEXT NOT NULL,     -- X-GitHub-Event
-		received INTEGER NOT NULL,  -- Unix milliseconds
-		payload  BLOB NOT NULL,
-		attempts INTEGER NOT NULL DEFAULT 0,
-		state    TEXT NOT NULL      -- new, done, dead
-	);
-	CREATE INDEX deliveries_by_state ON deliveries (state, received);
-	CREATE TABLE outcomes (
-		delivery TEXT NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
-		handler  TEXT NOT NULL,     -- plugin/kind of handler
-		finished INTEGER NOT NULL,  -- Unix milliseconds
-		error    TEXT NOT NULL,     -- empty: it went well
-		PRIMARY KEY (delivery, handler)
-	);`,
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	var version int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("read the version: %w", err)
-	}
-	if version > len(migrations) {
-		return fmt.Errorf("schema version %d, this program knows %d: %w", version, len(migrations), ErrNewer)
-	}
-	for i := version; i < len(migrations); i++ {
-		if _, err := tx.ExecContext(ctx, migrations[i]); err != nil {
-			return fmt.Errorf("migrate to version %d: %w", i+1, err)
-		}
-	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations))); err != nil {
-		return fmt.Errorf("write the version: %w", err)
-	}
-	return tx.Commit()
-}
-
 // maxGroup is how many writes share one commit at most.
 const maxGroup = 256
 
 // write is a change that waits for its group's commit.
 type write struct {
-	do   func(*sql.Tx) error
+	do   func(*tx) error
 	done chan error
 }
 
@@ -123,7 +64,7 @@ var ErrClosed = errors.New("the store is closed")
 // commit runs do in a transaction that it may share with others, and returns
 // once that is on disk. do must not fail for reasons of its own arguments: an
 // error fails the whole group.
-func (s *Store) commit(ctx context.Context, do func(*sql.Tx) error) error {
+func (s *Store) commit(ctx context.Context, do func(*tx) error) error {
 	w := &write{do: do, done: make(chan error, 1)}
 	select {
 	case <-s.closing:
@@ -188,19 +129,47 @@ func (s *Store) commitGroup(first *write) {
 }
 
 func (s *Store) inTx(group []*write) error {
-	tx, err := s.db.Begin()
+	begun, err := s.db.Begin()
 	if err != nil {
 		return fmt.Errorf("write to the store: %w", err)
 	}
+	t := &tx{Tx: begun, dialect: s.dialect, prepared: map[string]*sql.Stmt{}}
 	for _, w := range group {
-		if err := w.do(tx); err != nil {
-			return errors.Join(fmt.Errorf("write to the store: %w", err), tx.Rollback())
+		if err := w.do(t); err != nil {
+			return errors.Join(fmt.Errorf("write to the store: %w", err), begun.Rollback())
 		}
 	}
-	if err := tx.Commit(); err != nil {
+	if err := begun.Commit(); err != nil {
 		return fmt.Errorf("write to the store: %w", err)
 	}
 	return nil
+}
+
+// tx is a transaction in which each statement is prepared once.
+type tx struct {
+	*sql.Tx
+	dialect  *dialect
+	prepared map[string]*sql.Stmt
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(statement string, args ...any) (changed int64, err error) {
+	stmt := t.prepared[statement]
+	if stmt == nil {
+		if stmt, err = t.Prepare(t.dialect.bind(statement)); err != nil {
+			return 0, err
+		}
+		t.prepared[statement] = stmt
+	}
+	res, err := stmt.Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (s *Store) query(ctx context.Context, statement string, args ...any) (*sql.Rows, error) {
+	return s.db.QueryContext(ctx, s.dialect.bind(statement), args...)
 }
 
 func millis(t time.Time) int64 { return t.UnixMilli() }

@@ -25,64 +25,6 @@ func open(t testing.TB, path string) *Store {
 
 var received = time.UnixMilli(1_750_000_000_000)
 
-func TestADeliveryIsTakenOnce(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "store.db"))
-	d := Delivery{ID: "a", Event: "push", Received: received, Payload: []byte("{}")}
-	for i, want := range []bool{true, false} {
-		if added, err := s.AddDelivery(t.Context(), d); err != nil || added != want {
-			t.Errorf("time %d: added %v, error %v", i+1, added, err)
-		}
-	}
-}
-
-func TestTheLifeOfADelivery(t *testing.T) {
-	ctx := t.Context()
-	path := filepath.Join(t.TempDir(), "store.db")
-	s := open(t, path)
-	for i := range 3 {
-		d := Delivery{ID: fmt.Sprint("d", i), Event: "push", Received: received.Add(time.Duration(i) * time.Minute), Payload: []byte(fmt.Sprint(i))}
-		if _, err := s.AddDelivery(ctx, d); err != nil {
-			t.Fatal(err)
-		}
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	begin := func(id string, want bool) {
-		t.Helper()
-		if begun, err := s.BeginDelivery(ctx, id); begun != want || err != nil {
-			t.Fatalf("%s begun %v, %v", id, begun, err)
-		}
-	}
-	begin("d0", true)
-	must(s.AddOutcome(ctx, "d0", Outcome{Handler: "lgtm/comment", Finished: received, Error: "boom"}))
-	begin("d1", true)
-	must(s.EndDelivery(ctx, "d1", DeliveryDone))
-	begin("d1", false)
-	must(s.Close())
-
-	s = open(t, path)
-	left, err := s.NewDeliveries(ctx, Delivery{}, 10)
-	must(err)
-	if len(left) != 2 || left[0].ID != "d0" || left[0].Attempts != 1 || left[1].ID != "d2" || string(left[1].Payload) != "2" || !left[1].Received.Equal(received.Add(2*time.Minute)) {
-		t.Errorf("after a restart there are %+v", left)
-	}
-	outcomes, err := s.Outcomes(ctx, "d0")
-	must(err)
-	if o := outcomes["lgtm/comment"]; o.Error != "boom" || !o.Finished.Equal(received) {
-		t.Errorf("outcome %+v", o)
-	}
-	if n, err := s.PruneDeliveries(ctx, received.Add(time.Hour)); n != 1 || err != nil {
-		t.Errorf("pruned %d, %v: only what is done may go", n, err)
-	}
-	if _, found, _ := s.GetDelivery(ctx, "d0"); !found {
-		t.Error("a new delivery was pruned")
-	}
-}
-
 func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
@@ -98,7 +40,7 @@ func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 func TestAClosedStoreRefusesWrites(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "store.db"))
 	_ = s.Close()
-	if _, err := s.BeginDelivery(t.Context(), "x"); !errors.Is(err, ErrClosed) {
+	if _, err := s.BeginDelivery(t.Context(), "x", Owner{ID: "o"}, received); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }
@@ -115,7 +57,7 @@ func TestKilledWriter(t *testing.T) {
 		go func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%d-%d", w, i)
-				if _, err := s.AddDelivery(context.Background(), Delivery{ID: id, Event: "push", Received: received, Payload: []byte("{}")}); err != nil {
+				if _, err := s.AddDelivery(context.Background(), Delivery{ID: id, Event: "push", Received: received, Payload: []byte("{}")}, Owner{}); err != nil {
 					return
 				}
 				mu.Lock()
@@ -173,7 +115,7 @@ func BenchmarkAddDelivery(b *testing.B) {
 			next++
 			id := fmt.Sprint(next)
 			n.Unlock()
-			if _, err := s.AddDelivery(context.Background(), Delivery{ID: id, Event: "issue_comment", Received: received, Payload: payload}); err != nil {
+			if _, err := s.AddDelivery(context.Background(), Delivery{ID: id, Event: "issue_comment", Received: received, Payload: payload}, Owner{ID: "hook", Until: received}); err != nil {
 				b.Fatal(err)
 			}
 		}

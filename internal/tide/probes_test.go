@@ -298,6 +298,9 @@ func TestMergesThatAreRefused(t *testing.T) {
 			times := 0
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
+				if strings.Contains(r.URL.Path, "/statuses/") {
+					w.WriteHeader(http.StatusCreated)
+				}
 				if !strings.HasSuffix(r.URL.Path, "/pulls/2/merge") || times >= tc.times {
 					_, _ = io.WriteString(w, "{}")
 					return

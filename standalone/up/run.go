@@ -118,6 +118,10 @@ func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.Contro
 		return err
 	}
 
+	if _, err := secretFile(o.path("secrets", "admin-token")); err != nil {
+		return err
+	}
+
 	// Each layer ends after the one above it: components, then the node, then the forge.
 	group, ctx := errgroup.WithContext(ctx)
 	forge, err := local.Open(ctx, local.Options{
@@ -245,7 +249,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 		{hook.Name, func(ctx context.Context, rt *service.Runtime) error {
 			return hook.Run(ctx, rt, &hook.Options{
 				Config: cfg, Plugins: pluginconfig.Options{Path: o.path("config", "plugins.yaml")}, Kubernetes: kubernetes, GitHub: gh,
-				WebhookPath: "/hook", Port: o.HookPort, Address: "127.0.0.1", HMACFile: o.path("secrets", "hmac"), Store: o.path("hook.db"),
+				WebhookPath: "/hook", Port: o.HookPort, Address: "127.0.0.1", HMACFile: o.path("secrets", "hmac"), AdminTokenFile: o.path("secrets", "admin-token"), Store: o.path("hook.db"),
 				CacheDir: o.path("cache", "hook"), GracePeriod: handlerGrace,
 			}, all.Plugins())
 		}},
@@ -270,7 +274,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 		{deck.Name, func(ctx context.Context, rt *service.Runtime) error {
 			options := &deck.Options{
 				Config: cfg, Kubernetes: kubernetes, Port: o.DeckPort, Address: "127.0.0.1",
-				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", Spyglass: true, SyncTimeout: time.Minute,
+				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", HookAdminTokenFile: o.path("secrets", "admin-token"), Spyglass: true, SyncTimeout: time.Minute,
 			}
 			if err := options.Validate(); err != nil {
 				return err

@@ -69,7 +69,9 @@ var rules = []rule{
 	{room: "internal/plugins/approve/approvers", pure: true},
 	{room: "internal/plugins/plugintest", may: append([]string{"internal/plugins", "internal/forge/local"}, domain...), heavy: true},
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
-	{room: "internal/hook", may: append([]string{"internal/plugins"}, domain...), heavy: true},
+	{room: "internal/store/storetest", may: []string{"internal/store"}},
+	{room: "internal/webhook", may: []string{"api", "internal/service", "internal/store"}},
+	{room: "internal/hook", may: append([]string{"internal/plugins", "internal/webhook"}, domain...), heavy: true},
 	{room: "internal/jobview", may: []string{"api"}, heavy: true},
 	{room: "internal/wiring", may: []string{"api", "internal/config", "internal/kube", "internal/service"}, heavy: true},
 	{room: "internal/controller/statusreconciler", may: append([]string{"internal/plugins", "internal/plugins/pluginconfig"}, domain...), heavy: true},
@@ -93,7 +95,7 @@ var rules = []rule{
 }
 
 // pluginFrameworks are the packages below internal/plugins that are no plugin.
-var pluginFrameworks = []string{"internal/plugins", "internal/plugins/pluginconfig", "internal/plugins/plugintest", "internal/plugins/all"}
+var pluginFrameworks = []string{"internal/plugins", "internal/plugins/pluginconfig", "internal/plugins/plugintest", "internal/plugins/all", "internal/plugins/pages", "internal/plugins/pages/gen"}
 
 type pkg struct {
 	ImportPath string

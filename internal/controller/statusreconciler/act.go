@@ -250,7 +250,7 @@ func (p *pull) wanted(ctx context.Context, names []string) (out []*config.Presub
 // trusted tells whether the code of the pull request may run.
 func (p *pull) trusted(ctx context.Context) (bool, error) {
 	cfg := p.Plugins().TriggerFor(p.org, p.repo)
-	trust, err := plugins.TrustedUser(ctx, p.Forge, cfg, p.org, p.repo, p.pr.User.Login)
+	trust, err := plugins.TrustedUser(ctx, p.Forge, cfg, p.org, p.repo, p.pr.User)
 	if err != nil || trust.Trusted {
 		return trust.Trusted, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 )
 
@@ -28,24 +29,42 @@ func (c *Client) ListWorkflowRuns(ctx context.Context, org, repo, headSHA, branc
 	return listUnder(ctx, c, repoPath(org, repo, "actions", "runs"), query, under[WorkflowRun]("workflow_runs"))
 }
 
+// Events of workflow runs that test a pull request.
+const (
+	pullRequestRuns = "pull_request OR pull_request_target"
+	failedRuns      = pullRequestRuns + " OR workflow_call"
+)
+
+// ListFailedWorkflowRuns lists the runs of a pull request's head that ended
+// without success.
+func (c *Client) ListFailedWorkflowRuns(ctx context.Context, org, repo, branch, headSHA string) ([]WorkflowRun, error) {
+	runs, err := c.ListWorkflowRuns(ctx, org, repo, headSHA, branch, failedRuns, "")
+	return slices.DeleteFunc(runs, func(r WorkflowRun) bool {
+		return r.Status != CheckCompleted || r.Conclusion == "success" || r.Conclusion == "skipped"
+	}), err
+}
+
+// ListWorkflowRunsToApprove lists the runs of a pull request's head that wait for
+// approval.
+func (c *Client) ListWorkflowRunsToApprove(ctx context.Context, org, repo, branch, headSHA string) ([]WorkflowRun, error) {
+	return c.ListWorkflowRuns(ctx, org, repo, headSHA, branch, pullRequestRuns, "action_required")
+}
+
 // ApproveWorkflowRun lets a run go that waits for approval.
 func (c *Client) ApproveWorkflowRun(ctx context.Context, org, repo string, id int64) error {
-	return c.change(ctx, http.MethodPost, repoPath(org, repo, "actions", "runs", strconv.FormatInt(id, 10), "approve"), nil, nil)
+	return c.runAction(ctx, org, repo, id, "approve")
+}
+
+// RerunWorkflow runs a run again as a whole.
+func (c *Client) RerunWorkflow(ctx context.Context, org, repo string, id int64) error {
+	return c.runAction(ctx, org, repo, id, "rerun")
 }
 
 // RerunFailedJobs runs the failed jobs of a run again.
 func (c *Client) RerunFailedJobs(ctx context.Context, org, repo string, id int64) error {
-	return c.change(ctx, http.MethodPost, repoPath(org, repo, "actions", "runs", strconv.FormatInt(id, 10), "rerun-failed-jobs"), nil, nil)
+	return c.runAction(ctx, org, repo, id, "rerun-failed-jobs")
 }
 
-// Team is a team of an org.
-type Team struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
-	Slug string `json:"slug"`
-}
-
-// ListTeams lists the teams of an org.
-func (c *Client) ListTeams(ctx context.Context, org string) ([]Team, error) {
-	return list[Team](ctx, c, path("orgs", org, "teams"), nil)
+func (c *Client) runAction(ctx context.Context, org, repo string, id int64, action string) error {
+	return c.change(ctx, http.MethodPost, repoPath(org, repo, "actions", "runs", strconv.FormatInt(id, 10), action), nil, nil, http.StatusCreated)
 }

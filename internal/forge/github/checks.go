@@ -67,6 +67,11 @@ type CheckAction struct {
 	Identifier  string `json:"identifier"`
 }
 
+// ListCheckRuns lists the check runs of a commit.
+func (c *Client) ListCheckRuns(ctx context.Context, org, repo, ref string) ([]CheckRun, error) {
+	return listUnder(ctx, c, repoPath(org, repo, "commits", ref, "check-runs"), url.Values{}, under[CheckRun]("check_runs"))
+}
+
 // ListCheckRunsNamed lists all check runs of a commit with a name, older ones too.
 func (c *Client) ListCheckRunsNamed(ctx context.Context, org, repo, ref, name string) ([]CheckRun, error) {
 	query := url.Values{"check_name": {name}, "filter": {"all"}}
@@ -76,11 +81,11 @@ func (c *Client) ListCheckRunsNamed(ctx context.Context, org, repo, ref, name st
 // CreateCheckRun makes a check run and returns its id, 0 in dry-run.
 func (c *Client) CreateCheckRun(ctx context.Context, org, repo string, run CheckRunRequest) (int64, error) {
 	var created CheckRun
-	err := c.change(ctx, http.MethodPost, repoPath(org, repo, "check-runs"), run, &created)
+	err := c.change(ctx, http.MethodPost, repoPath(org, repo, "check-runs"), run, &created, http.StatusCreated)
 	return created.ID, err
 }
 
 // UpdateCheckRun changes a check run.
 func (c *Client) UpdateCheckRun(ctx context.Context, org, repo string, id int64, run CheckRunRequest) error {
-	return c.change(ctx, http.MethodPatch, repoPath(org, repo, "check-runs", strconv.FormatInt(id, 10)), run, nil)
+	return c.change(ctx, http.MethodPatch, repoPath(org, repo, "check-runs", strconv.FormatInt(id, 10)), run, nil, http.StatusOK)
 }

@@ -2,19 +2,17 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	gogithub "github.com/google/go-github/v75/github"
+	"prow/internal/forge/github/budget"
+	"prow/internal/forge/httpcache"
 )
 
 // DefaultEndpoint and DefaultGraphQLEndpoint are github.com's.
@@ -26,9 +24,6 @@ const (
 
 // apiVersion is sent with every request.
 const apiVersion = "2022-11-28"
-
-// maxResponse bounds one response body in bytes.
-const maxResponse = 64 << 20
 
 // TokenSource gives the token for the next request; "" sends none. It is called
 // once per request, so a rotated token takes effect at once.
@@ -55,27 +50,44 @@ type ClientOptions struct {
 	RequestTimeout time.Duration
 	// Transport carries requests. Nil: http.DefaultTransport.
 	Transport http.RoundTripper
-	Logger    *slog.Logger
+	// Cache keeps answers, which are revalidated each time. Nil: none are kept.
+	Cache httpcache.Store
+	// Budget knows how much is left of the forge's limits; clients that use the same
+	// ones share it. Nil: the client has its own.
+	Budget *budget.Broker
+	// Priority is that of requests which say nothing else. Zero: by what they do.
+	Priority Priority
+	// ListCollaborators answers whether somebody is a collaborator from the list of
+	// all, which costs nothing where a cache has it, instead of by a question.
+	ListCollaborators bool
+	// Metrics measure requests. Nil: nobody does.
+	Metrics *Metrics
+	// Censor replaces secrets in what is sent, such as in comments. Nil: nothing is
+	// replaced.
+	Censor func([]byte) []byte
+	Logger *slog.Logger
 }
 
 // Client calls a forge. It is safe for concurrent use.
 type Client struct {
-	rest    *gogithub.Client
 	http    *http.Client
+	base    *url.URL
 	graphql string
 	agent   string
 	dryRun  bool
 	log     *slog.Logger
-	bot     *botCache
-	used    atomic.Bool
+	bot     *bot
+	censor  func([]byte) []byte
+	sleep   func(context.Context, time.Duration) error
+	// token and metrics are for telling whose token it is.
+	token             TokenSource
+	metrics           *Metrics
+	used              atomic.Bool
+	listCollaborators bool
 	// app tells that the client acts as a GitHub App.
 	app bool
-}
-
-// botCache holds the client's own account once it has been asked for.
-type botCache struct {
-	mu   sync.Mutex
-	user *User
+	// repeating, if set, is since when the work may have been done in part; see Repeating.
+	repeating time.Time
 }
 
 // NewClient checks the options and builds a client; it sends nothing.
@@ -97,280 +109,84 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	bases := make([]*url.URL, 0, len(o.Endpoints))
 	for _, e := range o.Endpoints {
-		base, err := url.ParseRequestURI(e)
+		base, err := parseEndpoint(e)
 		if err != nil {
 			return nil, fmt.Errorf("GitHub endpoint %q: %w", e, err)
 		}
 		base.Path = strings.TrimSuffix(base.Path, "/") + "/"
 		bases = append(bases, base)
 	}
-	graphql, err := url.ParseRequestURI(o.GraphQLEndpoint)
+	graphql, err := parseEndpoint(o.GraphQLEndpoint)
 	if err != nil {
 		return nil, fmt.Errorf("GitHub GraphQL endpoint %q: %w", o.GraphQLEndpoint, err)
 	}
 	// A redirect to somewhere else gets no credential.
 	hosts := map[string]bool{graphql.Host: true}
+	graphqls := graphQLEndpoints(graphql, bases)
 	for _, base := range bases {
 		hosts[base.Host] = true
 	}
-	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: o.Transport}
+	policy := o.Retry.withDefaults()
+	if o.Budget == nil {
+		o.Budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
+	}
+	transport := cached(&meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now}, o.Cache)
+	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: transport}
 	if o.App != nil {
-		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: o.Transport}
+		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: transport}
 	}
-	hc := &http.Client{
-		Transport: &retryTransport{
-			policy:  o.Retry.withDefaults(),
-			bases:   bases,
-			timeout: o.RequestTimeout,
-			next:    authenticated,
-			log:     o.Logger,
+	if o.Censor == nil {
+		o.Censor = func(raw []byte) []byte { return raw }
+	}
+	return &Client{
+		http: &http.Client{
+			Transport: &retryTransport{
+				policy:   policy,
+				bases:    bases,
+				graphqls: graphqls,
+				timeout:  o.RequestTimeout,
+				next:     authenticated,
+				log:      o.Logger,
+			},
+			CheckRedirect: followRedirect,
 		},
+		base: bases[0], graphql: graphql.String(), agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &bot{},
+		censor: o.Censor, sleep: policy.Sleep, app: o.App != nil, token: o.Token, metrics: o.Metrics, listCollaborators: o.ListCollaborators,
+	}, nil
+}
+
+// parseEndpoint parses the URL of a server.
+func parseEndpoint(text string) (*url.URL, error) {
+	u, err := url.ParseRequestURI(text)
+	if err != nil {
+		return nil, err
 	}
-	rest := gogithub.NewClient(hc)
-	rest.BaseURL = bases[0]
-	rest.UserAgent = o.UserAgent
-	// The retry transport knows the forge's limits; a second opinion would fail calls it means to wait for.
-	rest.DisableRateLimitCheck = true
-	return &Client{rest: rest, http: hc, graphql: o.GraphQLEndpoint, agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{}, app: o.App != nil}, nil
+	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.User != nil {
+		return nil, errors.New("it must be http or https and a host, and a path at most")
+	}
+	return u, nil
 }
 
 // For derives a client for a part of the component, such as a plugin: it is named
 // in the User-Agent, and knows by itself whether it was used.
 func (c *Client) For(part string) *Client {
 	component, version, _ := strings.Cut(c.agent, "/")
-	d := &Client{http: c.http, graphql: c.graphql, agent: component + "." + part + "/" + version, dryRun: c.dryRun, log: c.log, bot: c.bot, app: c.app}
-	d.rest = gogithub.NewClient(c.http)
-	d.rest.BaseURL, d.rest.UserAgent, d.rest.DisableRateLimitCheck = c.rest.BaseURL, d.agent, true
-	return d
+	return c.clone(component + "." + part + "/" + version)
+}
+
+// clone is a client that is named so and does not know yet whether it was used.
+func (c *Client) clone(agent string) *Client {
+	return &Client{
+		http: c.http, base: c.base, graphql: c.graphql, agent: agent, dryRun: c.dryRun, log: c.log, bot: c.bot,
+		censor: c.censor, sleep: c.sleep, app: c.app, token: c.token, metrics: c.metrics, listCollaborators: c.listCollaborators, repeating: c.repeating,
+	}
 }
 
 // Used tells whether a request was made through this very client.
 func (c *Client) Used() bool { return c.used.Load() }
 
+// UsesAppAuth tells whether the client acts as a GitHub App.
+func (c *Client) UsesAppAuth() bool { return c.app }
+
 // DryRun tells whether the client keeps changes to itself.
 func (c *Client) DryRun() bool { return c.dryRun }
-
-// BotUser is the account under which the client acts, asked for once.
-func (c *Client) BotUser(ctx context.Context) (*User, error) {
-	c.bot.mu.Lock()
-	defer c.bot.mu.Unlock()
-	if c.bot.user != nil {
-		return c.bot.user, nil
-	}
-	var u User
-	if c.app {
-		var app struct {
-			Slug string `json:"slug"`
-			Name string `json:"name"`
-		}
-		if err := c.get(ctx, "app", &app); err != nil {
-			return nil, fmt.Errorf("who am I: %w", err)
-		}
-		u = User{Login: app.Slug, Name: app.Name, Email: app.Slug + "@users.noreply.github.com"}
-	} else if err := c.get(ctx, "user", &u); err != nil {
-		return nil, fmt.Errorf("who am I: %w", err)
-	}
-	c.bot.user = &u
-	return &u, nil
-}
-
-// BotUserChecker returns a test for "is this login the bot"; logins are
-// compared as accounts are, without regard to case, and with or without "[bot]".
-func (c *Client) BotUserChecker(ctx context.Context) (func(login string) bool, error) {
-	bot, err := c.BotUser(ctx)
-	if err != nil {
-		return nil, err
-	}
-	name := strings.TrimSuffix(NormLogin(bot.Login), "[bot]")
-	return func(login string) bool {
-		return strings.TrimSuffix(NormLogin(login), "[bot]") == name
-	}, nil
-}
-
-// path joins escaped elements; "a/b" as one element stays one element.
-func path(elements ...string) string {
-	escaped := make([]string, len(elements))
-	for i, e := range elements {
-		escaped[i] = url.PathEscape(e)
-	}
-	return strings.Join(escaped, "/")
-}
-
-// repoPath is repos/org/repo followed by escaped elements.
-func repoPath(org, repo string, elements ...string) string {
-	return path(append([]string{"repos", org, repo}, elements...)...)
-}
-
-// get reads one resource into out.
-func (c *Client) get(ctx context.Context, path string, out any) error {
-	_, err := c.do(ctx, http.MethodGet, path, nil, out)
-	return err
-}
-
-// change sends a mutating request unless the client is in dry-run, where it is
-// only logged and out stays as it is.
-func (c *Client) change(ctx context.Context, method, path string, body, out any) error {
-	if c.dryRun {
-		c.log.InfoContext(ctx, "dry-run: not sent", "method", method, "path", path)
-		return nil
-	}
-	_, err := c.do(ctx, method, path, body, out)
-	return err
-}
-
-func (c *Client) do(ctx context.Context, method, path string, body, out any) (*gogithub.Response, error) {
-	c.used.Store(true)
-	req, err := c.rest.NewRequest(method, path, body)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	req.Header.Set("X-GitHub-Api-Version", apiVersion)
-	if out != nil {
-		// go-github decodes straight from the wire; the limit keeps a broken server from filling memory.
-		raw := &limitedBuffer{limit: maxResponse}
-		resp, err := c.rest.Do(ctx, req, raw)
-		if err != nil {
-			return resp, fmt.Errorf("%s %s: %w", method, path, err)
-		}
-		if len(raw.data) > 0 {
-			if err := json.Unmarshal(raw.data, out); err != nil {
-				return resp, fmt.Errorf("%s %s: decode the answer: %w", method, path, err)
-			}
-		}
-		return resp, nil
-	}
-	resp, err := c.rest.Do(ctx, req, nil)
-	if err != nil {
-		return resp, fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	return resp, nil
-}
-
-// list reads all pages of a list of T.
-func list[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
-	return listUnder(ctx, c, path, query, func(raw json.RawMessage) (page []T, err error) {
-		err = json.Unmarshal(raw, &page)
-		return page, err
-	})
-}
-
-// listUnder reads all pages and lets items find the list in each.
-func listUnder[T any](ctx context.Context, c *Client, path string, query url.Values, items func(json.RawMessage) ([]T, error)) ([]T, error) {
-	if query == nil {
-		query = url.Values{}
-	}
-	if !query.Has("per_page") {
-		query.Set("per_page", "100")
-	}
-	var all []T
-	for {
-		var raw json.RawMessage
-		resp, err := c.do(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &raw)
-		if err != nil {
-			return all, err
-		}
-		if len(raw) > 0 {
-			page, err := items(raw)
-			if err != nil {
-				return all, fmt.Errorf("GET %s: decode page: %w", path, err)
-			}
-			all = append(all, page...)
-		}
-		next := nextQuery(resp.Header.Get("Link"))
-		if next == nil {
-			return all, nil
-		}
-		query = next
-	}
-}
-
-// nextQuery is the query of the rel="next" link, nil without one. The host and
-// path of the link are not used: pages always come from the endpoint that was asked.
-func nextQuery(link string) url.Values {
-	for part := range strings.SplitSeq(link, ",") {
-		target, rel, ok := strings.Cut(part, ";")
-		if !ok || !strings.Contains(rel, `rel="next"`) {
-			continue
-		}
-		u, err := url.Parse(strings.Trim(strings.TrimSpace(target), "<>"))
-		if err != nil {
-			return nil
-		}
-		return u.Query()
-	}
-	return nil
-}
-
-// limitedBuffer refuses more than limit bytes.
-type limitedBuffer struct {
-	data  []byte
-	limit int
-}
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if len(b.data)+len(p) > b.limit {
-		return 0, fmt.Errorf("answer is larger than %d bytes", b.limit)
-	}
-	b.data = append(b.data, p...)
-	return len(p), nil
-}
-
-// Query runs a GraphQL query for an org and decodes its data into out. Where
-// the forge answers with data and errors, out holds what came and the error
-// tells the rest.
-func (c *Client) Query(ctx context.Context, org, query string, variables map[string]any, out any) error {
-	c.used.Store(true)
-	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
-	if err != nil {
-		return fmt.Errorf("GraphQL query: %w", err)
-	}
-	if org != "" {
-		ctx = WithOrg(ctx, org)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql, strings.NewReader(string(body)))
-	if err != nil {
-		return fmt.Errorf("GraphQL query: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", c.agent)
-	req.Header.Add("Accept", "application/vnd.github.antiope-preview+json")
-	req.Header.Add("Accept", "application/vnd.github.merge-info-preview+json")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("GraphQL query: %w", err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
-	if err != nil {
-		return fmt.Errorf("GraphQL query: read the answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GraphQL query: status %d: %s", resp.StatusCode, firstBytes(raw, 500))
-	}
-	var answer struct {
-		Data   json.RawMessage `json:"data"`
-		Errors []struct {
-			Message string `json:"message"`
-		} `json:"errors"`
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return fmt.Errorf("GraphQL query: decode the answer: %w", err)
-	}
-	var errs []error
-	if len(answer.Data) > 0 && string(answer.Data) != "null" {
-		if err := json.Unmarshal(answer.Data, out); err != nil {
-			errs = append(errs, fmt.Errorf("decode data: %w", err))
-		}
-	}
-	for _, e := range answer.Errors {
-		errs = append(errs, errors.New(e.Message))
-	}
-	if len(errs) > 0 {
-		return fmt.Errorf("GraphQL query: %w", errors.Join(errs...))
-	}
-	return nil
-}
-
-func firstBytes(b []byte, n int) []byte {
-	return b[:min(len(b), n)]
-}

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"prow/internal/forge/github/budget"
 	"prow/internal/forge/githubapp"
+	"prow/internal/forge/httpcache"
 	"prow/internal/secret"
 )
 
@@ -36,12 +39,28 @@ type Flags struct {
 	HourlyTokens, AllowedBurst int
 	// OrgThrottles limit requests about an org, as org:hourlyTokens:burst.
 	OrgThrottles []string
+	// CacheDir and CacheSize say where answers of GitHub are kept, and how many
+	// bytes of them; without a directory it is in memory.
+	CacheDir  string
+	CacheSize int64
+	// ListCollaborators answers whether somebody is a collaborator from the list.
+	ListCollaborators bool
+	// SigningKeyPath is a private key of SSH with which commits are signed.
+	SigningKeyPath string
 	// NoThrottle leaves the flags of limits out, for components that limit
 	// themselves.
 	NoThrottle bool
 
 	orgRates map[string]Rate
+	// budget and metrics are shared by all clients of these flags.
+	budget  *budget.Broker
+	metrics *Metrics
+	// cache opens the store that all clients of these flags share.
+	cache func() (httpcache.Store, error)
 }
+
+// defaultCacheSize is the bound of the cache of answers, in bytes.
+const defaultCacheSize = 64 << 20
 
 // Bind registers the flags.
 func (f *Flags) Bind(fs *pflag.FlagSet) {
@@ -56,6 +75,10 @@ func (f *Flags) Bind(fs *pflag.FlagSet) {
 		fs.IntVar(&f.AllowedBurst, "github-allowed-burst", f.AllowedBurst, "Requests at once after a pause; 0 is no limit.")
 		fs.StringArrayVar(&f.OrgThrottles, "github-throttle-org", nil, "Limit of the App's requests about an org, as org:hourlyTokens:burst. May be repeated.")
 	}
+	fs.StringVar(&f.CacheDir, "github-cache-dir", "", "Directory for answers of GitHub, which are asked for again only if they have changed. It must not be shared. Empty: they are kept in memory.")
+	fs.Int64Var(&f.CacheSize, "github-cache-size", defaultCacheSize, "Bound of the answers that are kept, in bytes; 0 keeps none. Answers of a ghproxy are never kept.")
+	fs.BoolVar(&f.ListCollaborators, "github-list-collaborators", false, "Ask for the list of a repository's collaborators instead of for each one. The list costs nothing of the limit while it has not changed, but has a page for each hundred.")
+	fs.StringVar(&f.SigningKeyPath, "git-signing-key-path", "", "Private key of SSH with which commits are signed.")
 	fs.DurationVar(&f.RequestTimeout, "github-client.request-timeout", 2*time.Minute, "Time limit of a single HTTP request.")
 	fs.IntVar(&f.MaxRetries, "github-client.max-retries", 8, "Attempts per request; 0 is the default.")
 	fs.IntVar(&f.Max404Retries, "github-client.max-404-retries", 2, "Further attempts after an answer 404; 0 is the default.")
@@ -72,13 +95,13 @@ func (f *Flags) Validate() error {
 	for i, e := range f.Endpoints {
 		if e == "" {
 			f.Endpoints[i] = DefaultEndpoint
-		} else if _, err := url.ParseRequestURI(e); err != nil {
+		} else if _, err := parseEndpoint(e); err != nil {
 			errs = append(errs, fmt.Errorf("--github-endpoint=%s: %w", e, err))
 		}
 	}
 	if f.GraphQLEndpoint == "" {
 		f.GraphQLEndpoint = DefaultGraphQLEndpoint
-	} else if _, err := url.Parse(f.GraphQLEndpoint); err != nil {
+	} else if _, err := parseEndpoint(f.GraphQLEndpoint); err != nil {
 		errs = append(errs, fmt.Errorf("--github-graphql-endpoint=%s: %w", f.GraphQLEndpoint, err))
 	}
 	if f.Host == "" {
@@ -159,6 +182,29 @@ func (f *Flags) appAuth(secrets *secret.Store) (*AppAuth, error) {
 	return NewAppAuth(f.AppID, parse, secrets.AddUntil), nil
 }
 
+// store is where answers are kept; nil where none are.
+func (f *Flags) store(log *slog.Logger) (httpcache.Store, error) {
+	if f.CacheSize <= 0 {
+		return nil, nil
+	}
+	if f.cache == nil {
+		f.cache = sync.OnceValues(func() (httpcache.Store, error) {
+			if f.CacheDir == "" {
+				return httpcache.NewMemory(f.CacheSize), nil
+			}
+			disk, err := httpcache.NewDisk(f.CacheDir, f.CacheSize, log)
+			if err != nil {
+				return nil, fmt.Errorf("--github-cache-dir: %w", err)
+			}
+			return disk.Part("github"), nil
+		})
+	}
+	return f.cache()
+}
+
+// Measure registers the metrics of the clients that are built after it.
+func (f *Flags) Measure(reg prometheus.Registerer) { f.metrics = NewMetrics(reg) }
+
 // Client builds a client for a component. The token is read from its file
 // through secrets, so that it is followed and censored. Options may change what
 // the flags say.
@@ -174,15 +220,27 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 			return nil, fmt.Errorf("--github-token-path: %w", err)
 		}
 		token = func() (string, error) { return get().Reveal(), nil }
+		if f.CacheSize <= 0 && len(f.Endpoints) == 1 && f.Endpoints[0] == DefaultEndpoint {
+			log.Warn("neither a ghproxy nor a cache is in use: repeated questions cost as much as new ones")
+		}
 	} else if app == nil {
 		log.Warn("no credentials for GitHub: requests are anonymous")
 	}
 	o := ClientOptions{
 		Endpoints: f.Endpoints, GraphQLEndpoint: f.GraphQLEndpoint, Token: token, App: app, UserAgent: agent, DryRun: dryRun,
-		RequestTimeout: f.RequestTimeout, Logger: log,
+		RequestTimeout: f.RequestTimeout, Logger: log, ListCollaborators: f.ListCollaborators,
 		Retry: RetryPolicy{MaxRetries: f.MaxRetries, Max404Retries: f.Max404Retries, MaxSleep: f.BackoffTimeout, InitialDelay: f.InitialDelay},
 	}
 	o.Transport = ThrottleOrgs(http.DefaultTransport, Rate{f.HourlyTokens, f.AllowedBurst}, f.orgRates)
+	if o.Cache, err = f.store(log); err != nil {
+		return nil, err
+	}
+	o.Censor = secrets.Censor
+	if f.budget == nil {
+		policy := o.Retry.withDefaults()
+		f.budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
+	}
+	o.Budget, o.Metrics = f.budget, f.metrics
 	for _, option := range options {
 		option(&o)
 	}

@@ -2,14 +2,10 @@ package github
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 )
 
 // GetRepo reads a repository.
@@ -27,138 +23,114 @@ func (c *Client) GetRepos(ctx context.Context, org string, isUser bool) ([]Repo,
 	return list[Repo](ctx, c, path(kind, org, "repos"), nil)
 }
 
-// GetRef resolves a ref, named without "refs/", to a commit.
-func (c *Client) GetRef(ctx context.Context, org, repo, ref string) (string, error) {
-	type answer struct {
-		Ref    string `json:"ref"`
-		Object struct {
-			SHA string `json:"sha"`
-		} `json:"object"`
+// Visibility of a repository.
+type Visibility string
+
+// The visibilities.
+const (
+	VisibilityPublic   Visibility = "public"
+	VisibilityPrivate  Visibility = "private"
+	VisibilityInternal Visibility = "internal"
+)
+
+// UnmarshalJSON refuses a visibility that is unknown.
+func (v *Visibility) UnmarshalJSON(raw []byte) error {
+	return oneOf(raw, v, "visibility", VisibilityPublic, VisibilityPrivate, VisibilityInternal)
+}
+
+// oneOf decodes a text that has to be one of some values.
+func oneOf[T ~string](raw []byte, out *T, what string, values ...T) error {
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return err
 	}
-	var raw json.RawMessage
-	// The name of a ref is a path of its own: its slashes stay slashes.
-	elements := strings.Split(ref, "/")
-	if err := c.get(ctx, repoPath(org, repo, append([]string{"git", "refs"}, elements...)...), &raw); err != nil {
-		return "", fmt.Errorf("resolve %s of %s/%s: %w", ref, org, repo, err)
-	}
-	var one answer
-	if err := json.Unmarshal(raw, &one); err == nil {
-		return one.Object.SHA, nil
-	}
-	var several []answer
-	if err := json.Unmarshal(raw, &several); err != nil {
-		return "", fmt.Errorf("resolve %s of %s/%s: decode the answer: %w", ref, org, repo, err)
-	}
-	for _, r := range several {
-		if r.Ref == "refs/"+ref {
-			return r.Object.SHA, nil
+	for _, v := range values {
+		if text == string(v) {
+			*out = v
+			return nil
 		}
 	}
-	return "", fmt.Errorf("resolve %s of %s/%s: %w", ref, org, repo, ErrTooManyRefs)
+	return fmt.Errorf("unknown %s %q", what, text)
 }
 
-// GetSingleCommit reads a commit.
-func (c *Client) GetSingleCommit(ctx context.Context, org, repo, sha string) (*RepositoryCommit, error) {
-	var out RepositoryCommit
-	return &out, c.get(ctx, repoPath(org, repo, "commits", sha), &out)
+// RepoRequest makes or changes a repository; nil fields stay as they are.
+type RepoRequest struct {
+	Name                *string     `json:"name,omitempty"`
+	Description         *string     `json:"description,omitempty"`
+	Homepage            *string     `json:"homepage,omitempty"`
+	Visibility          *Visibility `json:"visibility,omitempty"`
+	Private             *bool       `json:"private,omitempty"`
+	HasIssues           *bool       `json:"has_issues,omitempty"`
+	HasProjects         *bool       `json:"has_projects,omitempty"`
+	HasWiki             *bool       `json:"has_wiki,omitempty"`
+	AllowSquashMerge    *bool       `json:"allow_squash_merge,omitempty"`
+	AllowMergeCommit    *bool       `json:"allow_merge_commit,omitempty"`
+	AllowRebaseMerge    *bool       `json:"allow_rebase_merge,omitempty"`
+	SquashMergeTitle    *string     `json:"squash_merge_commit_title,omitempty"`
+	SquashMergeMessage  *string     `json:"squash_merge_commit_message,omitempty"`
+	DefaultBranch       *string     `json:"default_branch,omitempty"`
+	Archived            *bool       `json:"archived,omitempty"`
+	DeleteBranchOnMerge *bool       `json:"delete_branch_on_merge,omitempty"`
+
+	// For new repositories only.
+	AutoInit          *bool   `json:"auto_init,omitempty"`
+	GitignoreTemplate *string `json:"gitignore_template,omitempty"`
+	LicenseTemplate   *string `json:"license_template,omitempty"`
+	TeamID            *int64  `json:"team_id,omitempty"`
 }
 
-// GetFile reads a file at a commit or branch; "" is the default branch. A
-// missing file satisfies IsNotFound.
-func (c *Client) GetFile(ctx context.Context, org, repo, file, commit string) ([]byte, error) {
-	p := repoPath(org, repo, append([]string{"contents"}, strings.Split(file, "/")...)...)
-	if commit != "" {
-		p += "?" + url.Values{"ref": {commit}}.Encode()
+// pretend is the repository that dry-run shows.
+func (r RepoRequest) pretend(org, name string) Repo {
+	set := func(to *string, from *string) {
+		if from != nil {
+			*to = *from
+		}
 	}
-	var out struct {
-		Content  string `json:"content"`
-		Encoding string `json:"encoding"`
+	out := Repo{Name: name, Owner: User{Login: org}, AllowMergeCommit: r.AllowMergeCommit, AllowSquashMerge: r.AllowSquashMerge, AllowRebaseMerge: r.AllowRebaseMerge}
+	set(&out.Name, r.Name)
+	set(&out.Description, r.Description)
+	set(&out.Homepage, r.Homepage)
+	set(&out.DefaultBranch, r.DefaultBranch)
+	if r.Visibility != nil {
+		out.Visibility, out.Private = string(*r.Visibility), *r.Visibility != VisibilityPublic
 	}
-	if err := c.get(expect404(ctx), p, &out); err != nil {
-		return nil, fmt.Errorf("read %s of %s/%s: %w", file, org, repo, err)
+	if r.Private != nil {
+		out.Private = *r.Private
 	}
-	if out.Encoding != "base64" {
-		return nil, fmt.Errorf("read %s of %s/%s: unknown encoding %q", file, org, repo, out.Encoding)
-	}
-	content, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, strings.NewReader(out.Content)))
-	if err != nil {
-		return nil, fmt.Errorf("read %s of %s/%s: %w", file, org, repo, err)
-	}
-	return content, nil
+	out.Archived = r.Archived != nil && *r.Archived
+	out.FullName = org + "/" + out.Name
+	return out
 }
 
-// IsMember tells whether a user is a member of an org.
-func (c *Client) IsMember(ctx context.Context, org, user string) (bool, error) {
-	if org == user {
-		return true, nil
+// CreateRepo makes a repository in an org, or for the account the client acts
+// under where isUser is set.
+func (c *Client) CreateRepo(ctx context.Context, owner string, isUser bool, repo RepoRequest) (*Repo, error) {
+	if repo.Name == nil || *repo.Name == "" {
+		return nil, errors.New("a new repository needs a name")
 	}
-	return c.exists(ctx, path("orgs", org, "members", user), "membership of "+user+" in "+org)
-}
-
-// IsCollaborator tells whether a user is a collaborator of a repository.
-func (c *Client) IsCollaborator(ctx context.Context, org, repo, user string) (bool, error) {
-	if org == user {
-		return true, nil
+	place := path("orgs", owner, "repos")
+	if isUser {
+		place = path("user", "repos")
 	}
-	return c.exists(ctx, repoPath(org, repo, "collaborators", user), "whether "+user+" is a collaborator of "+org+"/"+repo)
+	out := repo.pretend(owner, "")
+	return &out, c.change(ctx, http.MethodPost, place, repo, &out, http.StatusCreated)
 }
 
-// exists reads a resource that answers 204 or 404.
-func (c *Client) exists(ctx context.Context, p, what string) (bool, error) {
-	resp, err := c.do(expect404(ctx), http.MethodGet, p, nil, nil)
-	if IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("ask for %s: %w", what, err)
-	}
-	if resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusOK {
-		return false, fmt.Errorf("ask for %s: status %d", what, resp.StatusCode)
-	}
-	return true, nil
+// UpdateRepo changes the settings of a repository.
+func (c *Client) UpdateRepo(ctx context.Context, owner, name string, repo RepoRequest) (*Repo, error) {
+	out := repo.pretend(owner, name)
+	return &out, c.change(ctx, http.MethodPatch, repoPath(owner, name), repo, &out, http.StatusOK)
 }
 
-// ListCollaborators lists the collaborators of a repository.
-func (c *Client) ListCollaborators(ctx context.Context, org, repo string) ([]User, error) {
-	return list[User](ctx, c, repoPath(org, repo, "collaborators"), nil)
+// Tag is a tag of a repository.
+type Tag struct {
+	Name   string `json:"name"`
+	Commit struct {
+		SHA string `json:"sha"`
+	} `json:"commit"`
 }
 
-// ListOrgMembers lists the members of an org; role is "all", "admin" or "member".
-func (c *Client) ListOrgMembers(ctx context.Context, org, role string) ([]User, error) {
-	return list[User](ctx, c, path("orgs", org, "members"), url.Values{"role": {role}})
-}
-
-// GetUserPermission is "admin", "maintain", "write", "triage", "read" or "none".
-func (c *Client) GetUserPermission(ctx context.Context, org, repo, user string) (string, error) {
-	var out struct {
-		Permission string `json:"permission"`
-	}
-	err := c.get(ctx, repoPath(org, repo, "collaborators", user, "permission"), &out)
-	return out.Permission, err
-}
-
-// HasPermission tells whether a user has one of the permissions on a repository.
-func (c *Client) HasPermission(ctx context.Context, org, repo, user string, permissions ...string) (bool, error) {
-	have, err := c.GetUserPermission(ctx, org, repo, user)
-	return err == nil && slices.Contains(permissions, have), err
-}
-
-// ListTeamMembersBySlug lists the members of a team; role is "all", "member" or "maintainer".
-func (c *Client) ListTeamMembersBySlug(ctx context.Context, org, slug, role string) ([]User, error) {
-	return list[User](ctx, c, path("orgs", org, "teams", slug, "members"), url.Values{"role": {role}})
-}
-
-// TeamBySlugHasMember tells whether a user belongs to a team, or was invited to.
-func (c *Client) TeamBySlugHasMember(ctx context.Context, org, slug, user string) (bool, error) {
-	return c.exists(ctx, path("orgs", org, "teams", slug, "memberships", user), "membership of "+user+" in team "+org+"/"+slug)
-}
-
-// CollaboratorLogins lists the logins of the collaborators of a repository.
-func (c *Client) CollaboratorLogins(ctx context.Context, org, repo string) ([]string, error) {
-	users, err := c.ListCollaborators(ctx, org, repo)
-	logins := make([]string, len(users))
-	for i, u := range users {
-		logins[i] = u.Login
-	}
-	return logins, err
+// ListTags lists the tags of a repository.
+func (c *Client) ListTags(ctx context.Context, org, repo string) ([]Tag, error) {
+	return list[Tag](ctx, c, repoPath(org, repo, "tags"), nil)
 }

@@ -75,13 +75,22 @@ func (t *throttle) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	resp, err := t.next.RoundTrip(req)
-	if err == nil && req.Method == http.MethodGet {
-		switch resp.Header.Get(cacheMode) {
-		case "COALESCED", "REVALIDATED", "ERROR":
-			b.giveBack()
-		}
+	if err == nil && req.Method == http.MethodGet && costsNothing(resp) {
+		b.giveBack()
 	}
 	return resp, err
+}
+
+// costsNothing tells answers that GitHub does not count: those a caching proxy
+// had, and those that say that nothing has changed.
+func costsNothing(resp *http.Response) bool {
+	switch resp.Header.Get(cacheMode) {
+	case "COALESCED", "REVALIDATED", "ERROR":
+		return true
+	case "":
+		return resp.StatusCode == http.StatusNotModified
+	}
+	return false
 }
 
 // bucket holds tokens, which come at a constant rate up to a size. It may owe some:

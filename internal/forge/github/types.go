@@ -34,6 +34,13 @@ type Repo struct {
 	Private       bool   `json:"private,omitempty"`
 	Archived      bool   `json:"archived,omitempty"`
 	Fork          bool   `json:"fork,omitempty"`
+	NodeID        string `json:"node_id,omitempty"`
+	Description   string `json:"description,omitempty"`
+	Homepage      string `json:"homepage,omitempty"`
+	// Visibility is empty where the forge does not tell.
+	Visibility string `json:"visibility,omitempty"`
+	// Permissions are those of the asker, or of the team whose list it is.
+	Permissions Permissions `json:"permissions,omitzero"`
 	// AllowMergeCommit, AllowSquashMerge and AllowRebaseMerge tell which merge
 	// methods the repository permits; nil where the account may not know.
 	AllowMergeCommit *bool `json:"allow_merge_commit,omitempty"`
@@ -92,6 +99,7 @@ type PullRequest struct {
 	Mergable           *bool      `json:"mergeable,omitempty"`
 	Assignees          []User     `json:"assignees"`
 	RequestedReviewers []User     `json:"requested_reviewers"`
+	RequestedTeams     []Team     `json:"requested_teams,omitempty"`
 	Milestone          *Milestone `json:"milestone,omitempty"`
 	AuthorAssociation  string     `json:"author_association,omitempty"`
 	Commits            int        `json:"commits,omitempty"`
@@ -275,28 +283,6 @@ type ListedIssueEvent struct {
 	Actor     User      `json:"actor"`
 	Label     Label     `json:"label"`
 	CreatedAt time.Time `json:"created_at"`
-}
-
-// Hook is a webhook of a repository or organisation.
-type Hook struct {
-	ID     int64    `json:"id"`
-	Name   string   `json:"name"`
-	Active bool     `json:"active"`
-	Events []string `json:"events"`
-	Config struct {
-		URL string `json:"url"`
-	} `json:"config"`
-}
-
-// HookDelivery is a delivery of a webhook as the forge remembers it.
-type HookDelivery struct {
-	ID          int64     `json:"id"`
-	GUID        string    `json:"guid"`
-	DeliveredAt time.Time `json:"delivered_at"`
-	Redelivery  bool      `json:"redelivery"`
-	StatusCode  int       `json:"status_code"`
-	Event       string    `json:"event"`
-	Action      string    `json:"action"`
 }
 
 // RawChanges keeps what an edited event says has changed.

@@ -23,6 +23,7 @@ func TestPluginsDescribeThemselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lineStartRe := regexp.MustCompile(`^\(\?[a-z]*m[a-z]*\)\^/`)
 	nameRe := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 	for name, p := range Plugins() {
 		if name != p.Name || !nameRe.MatchString(name) || p.Description == "" || len(p.Events()) == 0 {
@@ -36,8 +37,20 @@ func TestPluginsDescribeThemselves(t *testing.T) {
 			t.Errorf("%s: the snippet is no configuration: %v", name, err)
 		}
 		for _, c := range p.Commands {
-			if !strings.HasPrefix(c.Usage, "/") || c.Description == "" || c.WhoCanUse == "" || len(c.Examples) == 0 {
+			if !strings.HasPrefix(c.Usage, "/") || c.Description == "" || c.Who.Sentence == "" || len(c.Examples) == 0 {
 				t.Errorf("%s: command %+v is not described", name, c)
+			}
+			if c.Run == nil && p.Handlers.Comment == nil {
+				t.Errorf("%s: nobody runs the command %s", name, c.Usage)
+			}
+			if c.Match == nil || !lineStartRe.MatchString(c.Match.String()) {
+				t.Errorf("%s: the command %s does not begin in the first column of a line: %v", name, c.Usage, c.Match)
+				continue
+			}
+			for _, example := range c.Examples {
+				if !c.Match.MatchString(example) || !c.Match.MatchString("text\r\n"+example+"\r\ntext") {
+					t.Errorf("%s: the example %q of %s is no such command", name, example, c.Usage)
+				}
 			}
 		}
 	}

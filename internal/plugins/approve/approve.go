@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -35,11 +36,13 @@ func New() *plugins.Plugin {
 		Config:  describeConfig,
 		Snippet: "approve:\n- repos:\n  - org/repo\n  require_self_approval: true\n  ignore_review_state: true\n",
 		Commands: []plugins.Command{{
-			Usage: "/[remove-]approve [no-issue|cancel]", Featured: true, WhoCanUse: "Users listed as 'approvers' in appropriate OWNERS files.",
+			Usage: "/[remove-]approve [no-issue|cancel]", Featured: true, Who: plugins.Decides("Users listed as 'approvers' in appropriate OWNERS files."),
 			Description: "Approves a pull request, or takes the approval back.",
 			Examples:    []string{"/approve", "/approve no-issue", "/approve cancel", "/remove-approve"},
+			// A /lgtm may count as approval.
+			Match: regexp.MustCompile(`(?mi)^/(?:(?:remove-)?approve|lgtm)(?:[\t ].*)?\s*$`), Scope: plugins.PullRequests, Run: e.comment,
 		}},
-		Handlers: plugins.Handlers{Comment: e.comment, Review: e.review, PullRequest: e.pullRequest},
+		Handlers: plugins.Handlers{Review: e.review, PullRequest: e.pullRequest},
 	}
 }
 
@@ -102,18 +105,18 @@ func (v *evaluator) acquire(ctx context.Context, key string) (release func(), er
 	}
 }
 
-func (v *evaluator) comment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
+func (v *evaluator) comment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, _ [][]string) error {
 	// The text of a pull request is no approval, and opening it is an event of its own.
 	opened := e.HTMLURL == e.IssueHTMLURL
-	if e.Action != github.CommentCreated || !e.IsPR || e.IssueState == "closed" || opened {
+	if e.IssueState == "closed" || opened {
 		return nil
 	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
 	if len(commandsOf(e.Body, a.Plugins.ApproveFor(org, repo).LgtmActsAsApprove)) == 0 {
 		return nil
 	}
-	isBot, err := a.GitHub.BotUserChecker(ctx)
-	if err != nil || isBot(e.User.Login) {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil || isBot(e.User) {
 		return err
 	}
 	return v.evaluate(ctx, a, org, repo, e.Number)
@@ -131,8 +134,8 @@ func (v *evaluator) review(ctx context.Context, a *plugins.Agent, e *github.Revi
 	if !counts || !cfg.ConsiderReviewState() || len(commandsOf(e.Review.Body, cfg.LgtmActsAsApprove)) > 0 && e.Action == github.ActionSubmitted {
 		return nil
 	}
-	isBot, err := a.GitHub.BotUserChecker(ctx)
-	if err != nil || isBot(e.Review.User.Login) {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil || isBot(e.Review.User) {
 		return err
 	}
 	return v.evaluate(ctx, a, org, repo, e.PullRequest.Number)
@@ -151,8 +154,8 @@ func (v *evaluator) pullRequest(ctx context.Context, a *plugins.Agent, e *github
 		if e.Label.Name != plugins.LabelApproved || e.PullRequest.State == "closed" {
 			return nil
 		}
-		isBot, err := a.GitHub.BotUserChecker(ctx)
-		if err != nil || isBot(e.Sender.Login) {
+		isBot, err := a.GitHub.BotChecker(ctx)
+		if err != nil || isBot(e.Sender) {
 			return err
 		}
 	default:
@@ -189,7 +192,7 @@ func read(ctx context.Context, a *plugins.Agent, org, repo string, number int) (
 	wrap := func(what string, err error) error {
 		return fmt.Errorf("%s of %s/%s#%d: %w", what, org, repo, number, err)
 	}
-	isBot, err := gh.BotUserChecker(ctx)
+	isBot, err := gh.BotChecker(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +289,7 @@ func below(file, dir string) bool {
 
 // labeledByHand tells whether a human has set the label that is there. Where that
 // cannot be found out the answer is no.
-func labeledByHand(ctx context.Context, a *plugins.Agent, s *state, isBot func(string) bool) bool {
+func labeledByHand(ctx context.Context, a *plugins.Agent, s *state, isBot func(github.User) bool) bool {
 	events, err := a.GitHub.ListIssueEvents(ctx, s.org, s.repo, s.number)
 	if err != nil {
 		a.Log.ErrorContext(ctx, "who set the label cannot be found out: it does not count", "error", err)
@@ -294,7 +297,7 @@ func labeledByHand(ctx context.Context, a *plugins.Agent, s *state, isBot func(s
 	}
 	for _, e := range slices.Backward(events) {
 		if e.Event == github.ActionLabeled && e.Label.Name == plugins.LabelApproved {
-			return !isBot(e.Actor.Login) && e.Actor.Type != "Bot"
+			return !isBot(e.Actor) && e.Actor.Type != "Bot"
 		}
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"prow/internal/forge/github"
+	"prow/internal/plugins"
 	"prow/internal/plugins/approve/approvers"
 	"prow/internal/plugins/pluginconfig"
 )
@@ -33,7 +34,7 @@ type command struct {
 // commandsOf are the approval commands of a text, in order.
 func commandsOf(text string, lgtmActsAsApprove bool) []command {
 	var out []command
-	for _, m := range commandRe.FindAllStringSubmatch(text, -1) {
+	for _, m := range commandRe.FindAllStringSubmatch(plugins.CommandText(text), -1) {
 		argument := strings.ToLower(strings.TrimSpace(m[2]))
 		c := command{opinion: approval, how: "Approved"}
 		switch name := strings.ToUpper(m[1]); {
@@ -65,22 +66,23 @@ type remark struct {
 
 // remarks brings together everything people wrote, in order of time. What the bot
 // wrote is left out, and reviews of other programs are.
-func remarks(comments []github.IssueComment, lines []github.ReviewComment, reviews []github.Review, isBot func(string) bool) []remark {
+func remarks(comments []github.IssueComment, lines []github.ReviewComment, reviews []github.Review, isBot func(github.User) bool) []remark {
 	var out []remark
-	add := func(r remark) {
-		if !isBot(r.login) {
+	add := func(by github.User, r remark) {
+		if !isBot(by) {
+			r.login = by.Login
 			out = append(out, r)
 		}
 	}
 	for _, c := range comments {
-		add(remark{login: c.User.Login, body: c.Body, url: c.HTMLURL, at: c.CreatedAt})
+		add(c.User, remark{body: c.Body, url: c.HTMLURL, at: c.CreatedAt})
 	}
 	for _, c := range lines {
-		add(remark{login: c.User.Login, body: c.Body, url: c.HTMLURL, at: c.CreatedAt})
+		add(c.User, remark{body: c.Body, url: c.HTMLURL, at: c.CreatedAt})
 	}
 	for _, r := range reviews {
 		if r.User.Type != "Bot" {
-			add(remark{login: r.User.Login, body: r.Body, url: r.HTMLURL, at: r.SubmittedAt, state: strings.ToUpper(r.State)})
+			add(r.User, remark{body: r.Body, url: r.HTMLURL, at: r.SubmittedAt, state: strings.ToUpper(r.State)})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b remark) int { return a.at.Compare(b.at) })

@@ -77,7 +77,7 @@ func TestRemarksAreInOrderAndWithoutPrograms(t *testing.T) {
 		[]github.IssueComment{{User: user("a", "User"), CreatedAt: at(3)}, {User: user("bot", "User"), CreatedAt: at(1)}, {User: user("robot", "Bot"), CreatedAt: at(4)}},
 		[]github.ReviewComment{{User: user("b", "User"), CreatedAt: at(1)}},
 		[]github.Review{{User: user("c", "User"), SubmittedAt: at(2), State: "approved"}, {User: user("robot", "Bot"), SubmittedAt: at(2)}},
-		func(login string) bool { return login == "bot" })
+		func(u github.User) bool { return u.Login == "bot" })
 	var logins []string
 	for _, r := range got {
 		logins = append(logins, r.login+r.state)

@@ -161,8 +161,8 @@ func (n *notice) meta() string {
 }
 
 // notifications are those among the bot's comments, the oldest first.
-func notifications(comments []github.IssueComment, isBot func(string) bool) []github.IssueComment {
+func notifications(comments []github.IssueComment, isBot func(github.User) bool) []github.IssueComment {
 	return slices.DeleteFunc(slices.Clone(comments), func(c github.IssueComment) bool {
-		return !isBot(c.User.Login) || !notificationRe.MatchString(c.Body)
+		return !isBot(c.User) || !notificationRe.MatchString(c.Body)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
@@ -45,16 +46,18 @@ func New() *plugins.Plugin {
 		Snippet: "help:\n  help_guidelines_url: https://git.k8s.io/community/contributors/guide/help-wanted.md\n",
 		Commands: []plugins.Command{
 			{
-				Usage: "/[remove-]help", WhoCanUse: "Anyone can use it on open issues.",
+				Usage: "/[remove-]help", Who: plugins.Anyone(),
 				Description: "Adds or removes the '" + plugins.LabelHelpWanted + "' label.", Examples: []string{"/help", "/remove-help"},
+				Match: regexp.MustCompile(`(?mi)^/(?:remove-)?help\s*$`), Scope: plugins.OpenIssues,
 			},
 			{
-				Usage: "/[remove-]good-first-issue", WhoCanUse: "Anyone can use it on open issues.",
+				Usage: "/[remove-]good-first-issue", Who: plugins.Anyone(),
 				Description: "Adds or removes the '" + plugins.LabelGoodFirstIssue + "' label; adding it adds '" + plugins.LabelHelpWanted + "' as well.",
 				Examples:    []string{"/good-first-issue", "/remove-good-first-issue"},
+				Match:       regexp.MustCompile(`(?mi)^/(?:remove-)?good-first-issue\s*$`), Scope: plugins.OpenIssues,
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handle},
+		Handlers: plugins.Handlers{Comment: handle, CommentConcerns: concerns},
 	}
 }
 
@@ -102,21 +105,25 @@ func message(cfg pluginconfig.Help, say string) string {
 		say, guidelines, cfg.HelpGuidelinesURL, anchor, command)
 }
 
-func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
+// concerns tells whether a text holds a command.
+func concerns(_ *config.Config, e *github.CommentEvent) bool {
 	if e.Action != github.CommentCreated || e.IsPR || e.IssueState != "open" {
-		return nil
+		return false
 	}
-	if _, ever := decide(e.Body, true, true); !ever {
-		if _, ever = decide(e.Body, false, false); !ever {
-			return nil
-		}
-	}
+	text := plugins.CommandText(e.Body)
+	_, add := decide(text, false, false)
+	_, remove := decide(text, true, true)
+	return add || remove
+}
+
+func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
+	text := plugins.CommandText(e.Body)
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
 	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, e.Number)
 	if err != nil {
 		return fmt.Errorf("reading the labels: %w", err)
 	}
-	act, ok := decide(e.Body, github.HasLabel(plugins.LabelHelpWanted, labels), github.HasLabel(plugins.LabelGoodFirstIssue, labels))
+	act, ok := decide(text, github.HasLabel(plugins.LabelHelpWanted, labels), github.HasLabel(plugins.LabelGoodFirstIssue, labels))
 	if !ok {
 		return nil
 	}

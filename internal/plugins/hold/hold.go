@@ -3,8 +3,8 @@ package hold
 
 import (
 	"context"
-	"fmt"
 	"regexp"
+	"slices"
 
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
@@ -13,11 +13,8 @@ import (
 // Name of the plugin.
 const Name = "hold"
 
-// What follows a command on its line is a remark.
-var (
-	holdRe   = regexp.MustCompile(`(?mi)^/hold(\s.*)?$`)
-	cancelRe = regexp.MustCompile(`(?mi)^/(remove-hold|hold\s+cancel|unhold)(\s.*)?$`)
-)
+// commandRe finds both commands. What follows one on its line is a remark.
+var commandRe = regexp.MustCompile(`(?mi)^/(?:(remove-hold|hold[ \t]+cancel|unhold)|hold)(?:[ \t].*)?\r?$`)
 
 // New is the plugin.
 func New() *plugins.Plugin {
@@ -25,57 +22,24 @@ func New() *plugins.Plugin {
 		Name:        Name,
 		Description: "The hold plugin lets anyone keep a pull request from being merged, by adding and removing the '" + plugins.LabelHold + "' label.",
 		Commands: []plugins.Command{{
-			Usage: "/hold [cancel]", WhoCanUse: "Anyone can use the /hold command to add or remove the '" + plugins.LabelHold + "' label.",
+			Usage: "/hold [cancel]", Who: plugins.Anyone(),
 			Description: "Adds or removes the '" + plugins.LabelHold + "' label, which keeps the pull request from being merged.",
 			Examples:    []string{"/hold", "/hold until the release is out", "/hold cancel", "/unhold", "/remove-hold"},
+			Match:       commandRe, Scope: plugins.PullRequests, Run: run,
 		}},
-		Handlers: plugins.Handlers{Comment: handle},
 	}
 }
 
-// wish is what a text asks for.
-type wish int
-
-const (
-	nothing wish = iota
-	hold
-	release
-)
-
-// wishOf reads a text. To release comes first: "/hold cancel" looks like a hold
-// with a remark.
-func wishOf(text string) wish {
-	switch {
-	case cancelRe.MatchString(text):
-		return release
-	case holdRe.MatchString(text):
-		return hold
-	}
-	return nothing
+// releases tells whether a text asks to release: that comes first where it asks for both.
+func releases(uses [][]string) bool {
+	return slices.ContainsFunc(uses, func(use []string) bool { return use[1] != "" })
 }
 
-func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
-	if e.Action != github.CommentCreated || !e.IsPR {
-		return nil
-	}
-	wish := wishOf(e.Body)
-	if wish == nothing {
-		return nil
-	}
+func run(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, uses [][]string) error {
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, e.Number)
+	labels, err := a.IssueLabels(ctx, org, repo, e.Number)
 	if err != nil {
-		return fmt.Errorf("reading the labels: %w", err)
+		return err
 	}
-	held := github.HasLabel(plugins.LabelHold, labels)
-	switch {
-	case wish == hold && !held:
-		err = a.GitHub.AddLabels(ctx, org, repo, e.Number, plugins.LabelHold)
-	case wish == release && held:
-		err = a.GitHub.RemoveLabel(ctx, org, repo, e.Number, plugins.LabelHold)
-	}
-	if err != nil {
-		return fmt.Errorf("changing the label %s: %w", plugins.LabelHold, err)
-	}
-	return nil
+	return a.SetLabel(ctx, org, repo, e.Number, labels, plugins.LabelHold, !releases(uses))
 }

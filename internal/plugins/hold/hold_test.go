@@ -9,15 +9,22 @@ import (
 	"prow/internal/plugins/plugintest"
 )
 
-func TestWishes(t *testing.T) {
-	for text, want := range map[string]wish{
+func TestCommands(t *testing.T) {
+	const hold, release, nothing = "hold", "release", "nothing"
+	for text, want := range map[string]string{
 		"/hold": hold, "/hold\r": hold, "/HOLD": hold, "/hold because x": hold, "text\n/hold": hold, "/hold\ntext": hold,
 		"/hold cancel": release, "/hold  CANCEL": release, "/unhold": release, "/remove-hold": release, "/hold\n/unhold": release, "/unhold now": release,
 		"/holding": nothing, "/hold-cancel": nothing, " /hold": nothing, "> /hold": nothing, "hold": nothing, "/unholdx": nothing, "": nothing,
 		"/hold cancelled by x": hold,
 	} {
-		if got := wishOf(text); got != want {
-			t.Errorf("%q: got %d, want %d", text, got, want)
+		got := nothing
+		if uses := commandRe.FindAllStringSubmatch(text, -1); releases(uses) {
+			got = release
+		} else if uses != nil {
+			got = hold
+		}
+		if got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 }

@@ -26,9 +26,10 @@ const (
 )
 
 var (
-	addRe    = regexp.MustCompile(`(?mi)^/lgtm(?: no-issue)?\s*$`)
-	removeRe = regexp.MustCompile(`(?mi)^/(remove-lgtm|lgtm cancel)\s*$`)
-	hashRe   = regexp.MustCompile(regexp.QuoteMeta(addedFormat[:strings.Index(addedFormat, "%s")]) + `([0-9a-f]{40,64})</details>`)
+	commandRe = regexp.MustCompile(`(?mi)^/(?:lgtm(?: no-issue| cancel)?|remove-lgtm)\s*$`)
+	addRe     = regexp.MustCompile(`(?mi)^/lgtm(?: no-issue)?\s*$`)
+	removeRe  = regexp.MustCompile(`(?mi)^/(remove-lgtm|lgtm cancel)\s*$`)
+	hashRe    = regexp.MustCompile(regexp.QuoteMeta(addedFormat[:strings.Index(addedFormat, "%s")]) + `([0-9a-f]{40,64})</details>`)
 )
 
 // New is the plugin.
@@ -41,11 +42,12 @@ func New() *plugins.Plugin {
 		Snippet: "lgtm:\n- repos:\n  - org/repo\n  review_acts_as_lgtm: true\n  store_tree_hash: true\n  trusted_team_for_sticky_lgtm: team-name\n",
 		Commands: []plugins.Command{{
 			Usage: "/lgtm [cancel]", Featured: true,
-			WhoCanUse:   "Collaborators of the repository. Authors cannot add the label to their own pull requests, but they can cancel it.",
+			Who:         plugins.Decides("Collaborators of the repository. Authors cannot add the label to their own pull requests, but they can cancel it."),
 			Description: "Adds or removes the '" + plugins.LabelLGTM + "' label, which merging usually needs.",
 			Examples:    []string{"/lgtm", "/lgtm cancel", "/remove-lgtm"},
+			Match:       commandRe, Scope: plugins.OpenPullRequests, Run: handleComment,
 		}},
-		Handlers: plugins.Handlers{Comment: handleComment, Review: handleReview, PullRequest: handlePullRequest},
+		Handlers: plugins.Handlers{Review: handleReview, PullRequest: handlePullRequest},
 	}
 }
 
@@ -115,12 +117,9 @@ type said struct {
 	body, link string
 }
 
-func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
-	if e.Action != github.CommentCreated || !e.IsPR || e.IssueState != "open" {
-		return nil
-	}
+func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, _ [][]string) error {
 	return handle(ctx, a, said{
-		wish: wishOf(e.Body), org: e.Repo.Owner.Login, repo: e.Repo.Name, number: e.Number,
+		wish: wishOf(plugins.CommandText(e.Body)), org: e.Repo.Owner.Login, repo: e.Repo.Name, number: e.Number,
 		by: e.User.Login, author: e.IssueAuthor.Login, assignees: e.Assignees, body: e.Body, link: e.HTMLURL,
 	})
 }
@@ -138,8 +137,8 @@ func handleReview(ctx context.Context, a *plugins.Agent, e *github.ReviewEvent) 
 	if wish == nothing {
 		return nil
 	}
-	isBot, err := a.GitHub.BotUserChecker(ctx)
-	if err != nil || isBot(e.Review.User.Login) {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil || isBot(e.Review.User) {
 		return err
 	}
 	return handle(ctx, a, said{
@@ -331,7 +330,7 @@ func treeOf(ctx context.Context, a *plugins.Agent, org, repo, commit string) (st
 }
 
 func storedTree(ctx context.Context, a *plugins.Agent, org, repo string, number int) (string, error) {
-	isBot, err := a.GitHub.BotUserChecker(ctx)
+	isBot, err := a.GitHub.BotChecker(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -344,9 +343,9 @@ func storedTree(ctx context.Context, a *plugins.Agent, org, repo string, number 
 
 // newestTree is the tree in the newest comment of the bot that tells one and that
 // nobody has edited.
-func newestTree(comments []github.IssueComment, isBot func(string) bool) string {
+func newestTree(comments []github.IssueComment, isBot func(github.User) bool) string {
 	for _, c := range slices.Backward(comments) {
-		if m := hashRe.FindStringSubmatch(c.Body); m != nil && isBot(c.User.Login) && c.UpdatedAt.Equal(c.CreatedAt) {
+		if m := hashRe.FindStringSubmatch(c.Body); m != nil && isBot(c.User) && c.UpdatedAt.Equal(c.CreatedAt) {
 			return m[1]
 		}
 	}

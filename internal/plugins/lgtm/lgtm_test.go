@@ -76,7 +76,7 @@ func TestNewestTree(t *testing.T) {
 		"others' do not count":     {[]github.IssueComment{comment("bot", "a", false), comment("eve", "b", false)}, hash("a")},
 		"edited ones do not count": {[]github.IssueComment{comment("bot", "a", false), comment("bot", "b", true)}, hash("a")},
 	} {
-		if got := newestTree(tc.comments, func(login string) bool { return login == "bot" }); got != tc.want {
+		if got := newestTree(tc.comments, func(u github.User) bool { return u.Login == "bot" }); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -293,40 +294,9 @@ func (w *World) Handle(id, kind string, payload []byte) {
 	w.events = append(w.events, kind+"/"+peek.Action)
 	w.last[kind] = delivery{id, kind, payload}
 	ctx, agent := w.tb.Context(), w.Agent(id)
-	h := w.opts.Plugin.Handlers
-	switch e := event.(type) {
-	case *github.PullRequestEvent:
-		w.note(call(ctx, agent, h.PullRequest, e))
-	case *github.PushEvent:
-		w.note(call(ctx, agent, h.Push, e))
-	case *github.ReviewEvent:
-		w.note(call(ctx, agent, h.Review, e))
-	case *github.IssueEvent:
-		w.note(call(ctx, agent, h.Issue, e))
-	case *github.IssueCommentEvent:
-		w.note(call(ctx, agent, h.IssueComment, e))
-	case *github.StatusEvent:
-		w.note(call(ctx, agent, h.Status, e))
-	case *github.CheckRunEvent:
-		w.note(call(ctx, agent, h.CheckRun, e))
+	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
+		w.note(b.Run(ctx, agent))
 	}
-	comment := github.GeneralizeComment(event)
-	if comment == nil {
-		return
-	}
-	w.note(call(ctx, agent, h.Comment, comment))
-	for i := range w.opts.Plugin.Commands {
-		if c := &w.opts.Plugin.Commands[i]; c.Find(comment) != nil {
-			w.note(c.Run(ctx, agent, comment, c.Find(comment)))
-		}
-	}
-}
-
-func call[E any](ctx context.Context, a *plugins.Agent, h func(context.Context, *plugins.Agent, E) error, e E) error {
-	if h == nil {
-		return nil
-	}
-	return h(ctx, a, e)
 }
 
 // note keeps an error of the plugin. Unless the test asks for it, it fails.
@@ -362,7 +332,7 @@ func (w *World) Agent(delivery string) *plugins.Agent {
 		jobs = w.opts.ProwJobs(jobs)
 	}
 	return &plugins.Agent{
-		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Delivery: delivery, Now: time.Now, Log: log,
+		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Git: w.cache, Cluster: func(string) (client.Client, error) { return jobs, nil }, Delivery: delivery, Now: time.Now, Log: log,
 		Owners: &owners.Client{Cache: w.owners, Forge: mine, Settings: plugins.OwnersSettings(w.Config, w.Plugins), Log: log},
 	}
 }
@@ -389,6 +359,12 @@ func (w *World) run(dir string, args ...string) string {
 // none, and returns it. Files without content are removed.
 func (w *World) Push(branch string, files map[string]string) string {
 	w.tb.Helper()
+	return w.Commit(branch, "Change "+branch, files)
+}
+
+// Commit is Push with a message.
+func (w *World) Commit(branch, message string, files map[string]string) string {
+	w.tb.Helper()
 	from := "origin/main"
 	w.run(w.clone, "fetch", "--quiet", "origin")
 	if branch != "main" && strings.Contains(w.run(w.clone, "branch", "--remotes", "--list", "origin/"+branch), branch) {
@@ -405,7 +381,7 @@ func (w *World) Push(branch string, files map[string]string) string {
 		must(w.tb, os.WriteFile(path, []byte(content), 0o600))
 	}
 	w.run(w.clone, "add", "--all")
-	w.run(w.clone, "commit", "--quiet", "--allow-empty", "-m", "Change "+branch)
+	w.run(w.clone, "commit", "--quiet", "--allow-empty", "-m", message)
 	return w.pushed(branch)
 }
 
@@ -415,6 +391,29 @@ func (w *World) Reword(branch string) string {
 	w.run(w.clone, "checkout", "--quiet", branch)
 	w.run(w.clone, "commit", "--quiet", "--amend", "--allow-empty", "-m", "Reworded")
 	return w.pushed(branch)
+}
+
+// MergeInto merges a branch into another with a merge commit.
+func (w *World) MergeInto(branch, other string) string {
+	w.tb.Helper()
+	w.run(w.clone, "fetch", "--quiet", "origin")
+	w.run(w.clone, "checkout", "--quiet", branch)
+	w.run(w.clone, "merge", "--quiet", "--no-ff", "-m", "Merge "+other, "origin/"+other)
+	return w.pushed(branch)
+}
+
+// Rebase puts the commits of a branch on top of another.
+func (w *World) Rebase(branch, other string) string {
+	w.tb.Helper()
+	w.run(w.clone, "checkout", "--quiet", branch)
+	w.run(w.clone, "rebase", "--quiet", "origin/"+other)
+	return w.pushed(branch)
+}
+
+// Parent is the first parent of a commit.
+func (w *World) Parent(commit string) string {
+	w.tb.Helper()
+	return w.run(w.clone, "rev-parse", commit+"^")
 }
 
 func (w *World) pushed(branch string) string {
@@ -471,6 +470,19 @@ func (w *World) EditPull(login string, number int, change gogithub.PullRequest) 
 	w.tb.Helper()
 	_, _, err := w.As(login).PullRequests.Edit(w.tb.Context(), Org, Repo, number, &change)
 	must(w.tb, err)
+	w.Settle()
+}
+
+// Collaborator makes somebody a collaborator, who accepts the invitation if there
+// has to be one.
+func (w *World) Collaborator(login, permission string) {
+	w.tb.Helper()
+	invitation, _, err := w.As("boss").Repositories.AddCollaborator(w.tb.Context(), Org, Repo, login, &gogithub.RepositoryAddCollaboratorOptions{Permission: permission})
+	must(w.tb, err)
+	if invitation.GetID() != 0 {
+		_, err = w.As(login).Users.AcceptInvitation(w.tb.Context(), invitation.GetID())
+		must(w.tb, err)
+	}
 	w.Settle()
 }
 
@@ -660,4 +672,158 @@ func (w *World) HandleAgain(kind string) {
 	}
 	w.Handle(d.id, d.kind, d.payload)
 	w.Settle()
+}
+
+// Team makes a team of the org.
+func (w *World) Team(name string, members ...string) {
+	w.tb.Helper()
+	must(w.tb, w.forge.CreateTeam(w.tb.Context(), Org, local.Team{Name: name, Members: members}))
+	w.Settle()
+}
+
+// RepoLabels adds labels to those the repository has.
+func (w *World) RepoLabels(names ...string) {
+	w.tb.Helper()
+	for _, name := range names {
+		_, _, err := w.As("boss").Issues.CreateLabel(w.tb.Context(), Org, Repo, &gogithub.Label{Name: &name, Color: gogithub.Ptr("ededed")})
+		must(w.tb, err)
+	}
+	w.Settle()
+}
+
+// WantAssignees checks who is assigned, given in order and joined by commas.
+func (w *World) WantAssignees(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	var names []string
+	for _, u := range issue.Assignees {
+		names = append(names, u.Login)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, ","); got != want {
+		w.tb.Errorf("assignees %q, want %q", got, want)
+	}
+}
+
+// WantReviewers checks whose review is requested, given in order and joined by
+// commas; a team is org/slug.
+func (w *World) WantReviewers(number int, want string) {
+	w.tb.Helper()
+	pr, err := w.bot.GetPullRequest(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	var names []string
+	for _, u := range pr.RequestedReviewers {
+		names = append(names, u.Login)
+	}
+	for _, team := range pr.RequestedTeams {
+		names = append(names, Org+"/"+team.Slug)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, ","); got != want {
+		w.tb.Errorf("requested reviews of %q, want %q", got, want)
+	}
+}
+
+// CloseIssue closes an issue or pull request.
+func (w *World) CloseIssue(login string, number int) {
+	w.tb.Helper()
+	_, _, err := w.As(login).Issues.Edit(w.tb.Context(), Org, Repo, number, &gogithub.IssueRequest{State: gogithub.Ptr("closed")})
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantTitle checks the title of an issue or pull request.
+func (w *World) WantTitle(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	if issue.Title != want {
+		w.tb.Errorf("title %q, want %q", issue.Title, want)
+	}
+}
+
+// WantState checks whether an issue or pull request is open or closed.
+func (w *World) WantState(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	if issue.State != want {
+		w.tb.Errorf("state %q, want %q", issue.State, want)
+	}
+}
+
+// Milestones makes open milestones of the repository.
+func (w *World) Milestones(titles ...string) {
+	w.tb.Helper()
+	for _, title := range titles {
+		_, _, err := w.As("boss").Issues.CreateMilestone(w.tb.Context(), Org, Repo, &gogithub.Milestone{Title: &title})
+		must(w.tb, err)
+	}
+	w.Settle()
+}
+
+// WantMilestone checks the milestone of an issue or pull request, "" being none.
+func (w *World) WantMilestone(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	got := ""
+	if issue.Milestone != nil {
+		got = issue.Milestone.Title
+	}
+	if got != want {
+		w.tb.Errorf("milestone %q, want %q", got, want)
+	}
+}
+
+// Merge merges a pull request with a merge commit.
+func (w *World) Merge(login string, number int) {
+	w.tb.Helper()
+	_, _, err := w.As(login).PullRequests.Merge(w.tb.Context(), Org, Repo, number, "", nil)
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantBranch checks whether the repository has a branch.
+func (w *World) WantBranch(branch string, want bool) {
+	w.tb.Helper()
+	got := w.run(".", "ls-remote", "--heads", w.cloneURL(), "refs/heads/"+branch) != ""
+	if got != want {
+		w.tb.Errorf("branch %s: there %v, want %v", branch, got, want)
+	}
+}
+
+// WantStatuses checks the newest statuses of a commit, as Statuses tells them.
+func (w *World) WantStatuses(sha string, want map[string]string) {
+	w.tb.Helper()
+	if got := w.Statuses(sha); !maps.Equal(got, want) {
+		w.tb.Errorf("statuses %q, want %q", got, want)
+	}
+}
+
+// CheckRun makes a check run that has ended.
+func (w *World) CheckRun(sha, name, conclusion string) {
+	w.tb.Helper()
+	_, _, err := w.As("bot").Checks.CreateCheckRun(w.tb.Context(), Org, Repo, gogithub.CreateCheckRunOptions{
+		Name: name, HeadSHA: sha, Status: gogithub.Ptr("completed"), Conclusion: &conclusion,
+	})
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantCheckRuns checks the newest check runs of a commit by name, as "conclusion: title".
+func (w *World) WantCheckRuns(sha string, want map[string]string) {
+	w.tb.Helper()
+	runs, err := w.bot.ListCheckRuns(w.tb.Context(), Org, Repo, sha)
+	must(w.tb, err)
+	got, newest := map[string]string{}, map[string]int64{}
+	for _, run := range runs {
+		if run.ID >= newest[run.Name] {
+			newest[run.Name], got[run.Name] = run.ID, run.Conclusion+": "+run.Output.Title
+		}
+	}
+	if !maps.Equal(got, want) {
+		w.tb.Errorf("check runs %q, want %q", got, want)
+	}
 }

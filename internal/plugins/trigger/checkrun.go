@@ -66,12 +66,12 @@ func (p *pull) rerunCheck(ctx context.Context, e *github.CheckRunEvent) error {
 		log.InfoContext(ctx, "nothing is run again: the check run is not of the head of an open pull request")
 		return nil
 	}
-	sender, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.Sender.Login)
+	sender, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.Sender)
 	if err != nil {
 		return err
 	}
 	if !sender.Trusted {
-		trust, err := p.trustOf(ctx, pr.User.Login)
+		trust, err := p.trustOf(ctx, pr.User)
 		if err != nil {
 			return err
 		}

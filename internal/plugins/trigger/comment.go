@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"prow/internal/config"
 	"prow/internal/forge/github"
@@ -37,46 +36,10 @@ func isCommand(text string) bool {
 	return false
 }
 
-// withoutFences removes fenced code blocks, whose commands are examples. A fence
-// that is not closed is no block.
-func withoutFences(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	var out strings.Builder
-	for i := 0; i < len(lines); i++ {
-		if fence := fenceOf(lines[i]); fence != "" {
-			if end := closing(lines, i+1, fence); end > 0 {
-				i = end
-				continue
-			}
-		}
-		out.WriteString(lines[i])
-	}
-	return out.String()
-}
-
-func fenceOf(line string) string {
-	for _, fence := range []string{"```", "~~~"} {
-		if strings.HasPrefix(line, fence) {
-			return fence
-		}
-	}
-	return ""
-}
-
-// closing is the line after start that is only the fence; 0 without one.
-func closing(lines []string, start int, fence string) int {
-	for i := start; i < len(lines); i++ {
-		if strings.TrimRight(lines[i], " \t\r\n") == fence {
-			return i
-		}
-	}
-	return 0
-}
-
-// mayAsk tells whether a text may ask for jobs at all, without asking the forge. A
-// repository's own jobs are asked for by lines that begin with a slash.
-func mayAsk(text string, static []config.Presubmit) bool {
-	return commandLineRe.MatchString(text) || matchesSome(text, static)
+// mayAsk tells whether a text may ask for jobs at all, without asking the forge.
+// Jobs that a repository may bring itself are asked for by lines that begin with a slash.
+func mayAsk(text string, static []config.Presubmit, inRepo bool) bool {
+	return isCommand(text) || inRepo && commandLineRe.MatchString(text) || matchesSome(text, static)
 }
 
 func matchesSome(text string, jobs []config.Presubmit) bool {
@@ -88,17 +51,18 @@ func matchesSome(text string, jobs []config.Presubmit) bool {
 	return false
 }
 
+// concerns tells whether a comment may ask for jobs.
+func concerns(cfg *config.Config, e *github.CommentEvent) bool {
+	fullName := e.Repo.Owner.Login + "/" + e.Repo.Name
+	return e.Action == github.CommentCreated && e.IsPR && e.IssueState == "open" &&
+		mayAsk(plugins.CommandText(e.Body), cfg.PresubmitsStatic(fullName), cfg.InRepoConfig.InRepoEnabled(fullName))
+}
+
 func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
-	if e.Action != github.CommentCreated || !e.IsPR || e.IssueState != "open" {
-		return nil
-	}
 	p := newPull(a, e.Repo, e.Number)
-	text := withoutFences(e.Body)
-	if !mayAsk(text, a.Config.PresubmitsStatic(p.fullName())) {
-		return nil
-	}
-	isBot, err := a.GitHub.BotUserChecker(ctx)
-	if err != nil || isBot(e.User.Login) {
+	text := plugins.CommandText(e.Body)
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil || isBot(e.User) {
 		return err
 	}
 	if !isCommand(text) && !matchesSome(text, p.presubmits(ctx)) {
@@ -109,17 +73,17 @@ func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent
 
 // obey does what a comment with a command asks for.
 func (p *pull) obey(ctx context.Context, e *github.CommentEvent, text string) error {
-	commenter, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.User.Login)
+	commenter, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.User)
 	if err != nil {
 		return err
 	}
 	if !commenter.Trusted {
-		pr, err := p.trustOf(ctx, e.IssueAuthor.Login)
+		pr, err := p.trustOf(ctx, e.IssueAuthor)
 		if err != nil {
 			return err
 		}
 		if !pr.trusted {
-			return p.reply(ctx, e, p.refusal(commenter.Reason))
+			return p.agent.Reply(ctx, e, p.refusal(commenter.Reason))
 		}
 	}
 	labels, err := p.labels(ctx)
@@ -132,7 +96,7 @@ func (p *pull) obey(ctx context.Context, e *github.CommentEvent, text string) er
 		hasOk:            github.HasLabel(plugins.LabelOkToTest, labels), hasNeeds: github.HasLabel(plugins.LabelNeedsOkToTest, labels),
 	})
 	if change.refuse {
-		return p.reply(ctx, e, "Only trusted users can take `/ok-to-test` back: "+commenter.Reason+".")
+		return p.agent.Reply(ctx, e, "Only trusted users can take `/ok-to-test` back: "+commenter.Reason+".")
 	}
 	if err := p.changeLabels(ctx, change); err != nil || change.stop {
 		return err

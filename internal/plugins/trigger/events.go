@@ -48,7 +48,7 @@ func opened(ctx context.Context, p *pull, e *github.PullRequestEvent) error {
 		return nil
 	}
 	author := e.PullRequest.User
-	trust, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, author.Login)
+	trust, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, author)
 	switch {
 	case err != nil:
 		return err
@@ -70,7 +70,7 @@ func buildIfTrusted(ctx context.Context, p *pull, e *github.PullRequestEvent) er
 	if len(p.presubmits(ctx)) == 0 {
 		return nil
 	}
-	trust, err := p.trustOf(ctx, e.PullRequest.User.Login)
+	trust, err := p.trustOf(ctx, e.PullRequest.User)
 	if err != nil || !trust.trusted {
 		return err
 	}
@@ -91,18 +91,18 @@ func labeled(ctx context.Context, p *pull, e *github.PullRequestEvent) error {
 		if len(p.presubmits(ctx)) == 0 {
 			return nil
 		}
-		trust, err := p.trustOf(ctx, e.PullRequest.User.Login)
+		trust, err := p.trustOf(ctx, e.PullRequest.User)
 		if err != nil || trust.trusted {
 			return err // what is trusted was started before
 		}
 		return p.startAutomatic(ctx)
 	case plugins.LabelOkToTest:
-		isBot, err := p.agent.GitHub.BotUserChecker(ctx)
-		if err != nil || isBot(e.Sender.Login) || len(p.presubmits(ctx)) == 0 {
+		isBot, err := p.agent.GitHub.BotChecker(ctx)
+		if err != nil || isBot(e.Sender) || len(p.presubmits(ctx)) == 0 {
 			return err // the bot's comes from a command, which starts jobs itself
 		}
 		// To be allowed to label is less than to be trusted.
-		sender, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.Sender.Login)
+		sender, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.Sender)
 		if err != nil || !sender.Trusted {
 			return err
 		}

@@ -183,17 +183,10 @@ func (p *pull) removeLabel(ctx context.Context, label string) error {
 	return nil
 }
 
-func (p *pull) reply(ctx context.Context, e *github.CommentEvent, message string) error {
-	if err := p.agent.GitHub.CreateComment(ctx, p.org, p.repo, p.number, plugins.Reply(e.Body, e.HTMLURL, e.User.Login, message)); err != nil {
-		return fmt.Errorf("replying: %w", err)
-	}
-	return nil
-}
-
 // sayOnce comments unless the bot has a comment with this marker already, such as
 // from handling the same event before the process died.
 func (p *pull) sayOnce(ctx context.Context, marker, message string) error {
-	isBot, err := p.agent.GitHub.BotUserChecker(ctx)
+	isBot, err := p.agent.GitHub.BotChecker(ctx)
 	if err != nil {
 		return err
 	}
@@ -202,7 +195,7 @@ func (p *pull) sayOnce(ctx context.Context, marker, message string) error {
 		return fmt.Errorf("listing comments: %w", err)
 	}
 	for _, c := range comments {
-		if isBot(c.User.Login) && contains(c.Body, marker) {
+		if isBot(c.User) && contains(c.Body, marker) {
 			return nil
 		}
 	}

@@ -10,6 +10,7 @@ package trigger
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"prow/internal/forge/github"
@@ -19,6 +20,9 @@ import (
 
 // Name of the plugin.
 const Name = "trigger"
+
+// askers may ask for tests.
+var askers = plugins.Decides("Anyone can use it on the pull request of a trusted author, or after /ok-to-test.")
 
 // New is the plugin.
 func New() *plugins.Plugin {
@@ -30,32 +34,37 @@ func New() *plugins.Plugin {
 		Snippet: "triggers:\n- repos:\n  - org/repo\n  join_org_url: https://github.com/kubernetes/community/blob/master/community-membership.md\n  only_org_members: true\n",
 		Commands: []plugins.Command{
 			{
-				Usage: "/ok-to-test [cancel]", Featured: true, WhoCanUse: "Members of the trusted organisations of the repository, and its collaborators unless only members are trusted.",
+				Usage: "/ok-to-test [cancel]", Featured: true, Who: plugins.Decides("Members of the trusted organisations of the repository, and its collaborators unless only members are trusted."),
 				Description: "Marks a pull request of an untrusted author as safe to test and starts its automatic tests; cancel takes that back.",
 				Examples:    []string{"/ok-to-test", "/ok-to-test cancel"},
+				Match:       regexp.MustCompile(`(?m)^/ok-to-test(\s+cancel)?\s*$`), Scope: plugins.OpenPullRequests,
 			},
 			{
-				Usage: "/test [<job name>|all|?]", Featured: true, WhoCanUse: "Anyone can use it on the pull request of a trusted author, or after /ok-to-test.",
+				Usage: "/test [<job name>|all|?]", Featured: true, Who: askers,
 				Description: "Starts jobs by name, all automatic jobs, or lists the jobs of the pull request.",
 				Examples:    []string{"/test all", "/test pull-unit pull-verify", "/test ?"},
+				Match:       regexp.MustCompile(`(?m)^/test([ \t].*)?\s*$`), Scope: plugins.OpenPullRequests,
 			},
 			{
-				Usage: "/test-manual-required", WhoCanUse: "Anyone can use it on the pull request of a trusted author, or after /ok-to-test.",
+				Usage: "/test-manual-required", Who: askers,
 				Description: "Starts the required jobs that do not start by themselves.",
 				Examples:    []string{"/test-manual-required"},
+				Match:       regexp.MustCompile(`(?m)^/test-manual-required\s*$`), Scope: plugins.OpenPullRequests,
 			},
 			{
-				Usage: "/retest", Featured: true, WhoCanUse: "Anyone can use it on the pull request of a trusted author, or after /ok-to-test.",
+				Usage: "/retest", Featured: true, Who: askers,
 				Description: "Runs the jobs again that have failed.",
 				Examples:    []string{"/retest"},
+				Match:       regexp.MustCompile(`(?m)^/retest\s*$`), Scope: plugins.OpenPullRequests,
 			},
 			{
-				Usage: "/retest-required", WhoCanUse: "Anyone can use it on the pull request of a trusted author, or after /ok-to-test.",
+				Usage: "/retest-required", Who: askers,
 				Description: "Runs the required jobs again that have failed.",
 				Examples:    []string{"/retest-required"},
+				Match:       regexp.MustCompile(`(?m)^/retest-required\s*$`), Scope: plugins.OpenPullRequests,
 			},
 		},
-		Handlers: plugins.Handlers{Comment: handleComment, PullRequest: handlePullRequest, Push: handlePush, CheckRun: handleCheckRun},
+		Handlers: plugins.Handlers{Comment: handleComment, CommentConcerns: concerns, PullRequest: handlePullRequest, Push: handlePush, CheckRun: handleCheckRun},
 	}
 }
 
@@ -84,7 +93,7 @@ type pullTrust struct {
 }
 
 // trustOf asks whether a pull request is trusted: for its author or by its label.
-func (p *pull) trustOf(ctx context.Context, author string) (pullTrust, error) {
+func (p *pull) trustOf(ctx context.Context, author github.User) (pullTrust, error) {
 	trust, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, author)
 	if err != nil || trust.Trusted {
 		return pullTrust{trusted: trust.Trusted}, err

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	prowv1 "prow/api/prowjobs/v1"
+	"prow/internal/plugins"
 	"prow/internal/plugins/plugintest"
 )
 
@@ -308,8 +309,8 @@ func TestLabelsOfTrust(t *testing.T) {
 func FuzzText(f *testing.F) {
 	f.Add("```\n/test all\n```\n/ok-to-test cancel\r\n~~~")
 	f.Fuzz(func(t *testing.T, text string) {
-		rest := withoutFences(text)
-		if len(rest) > len(text) || isCommand(rest) && !mayAsk(rest, nil) {
+		rest := plugins.CommandText(text)
+		if len(rest) > len(text) || isCommand(rest) && !mayAsk(rest, nil, false) {
 			t.Errorf("%q became %q", text, rest)
 		}
 	})

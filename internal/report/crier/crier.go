@@ -217,6 +217,7 @@ func (h *host) record(reporter string) report.Record {
 }
 
 func (h *host) github() (report.Reporter, error) {
+	h.options.GitHub.Measure(h.rt.Metrics)
 	gh, err := h.options.GitHub.Client(h.rt.Agent(), h.options.DryRun, h.rt.Secrets, h.rt.Log)
 	if err != nil {
 		return nil, err
