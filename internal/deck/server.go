@@ -36,10 +36,12 @@ type server struct {
 	storage *storage.Opener
 	tide    *tideAgent
 	help    *helpAgent
-	jobs    client.Client
-	metrics *service.HTTPMetrics
-	pages   *pages
-	now     func() time.Time
+	// deliveries is nil where nobody may see them.
+	deliveries *deliveriesAgent
+	jobs       client.Client
+	metrics    *service.HTTPMetrics
+	pages      *pages
+	now        func() time.Time
 
 	// spyglass shows runs.
 	spyglass bool
@@ -87,6 +89,15 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if o.HookURL != "" {
 		s.help = &helpAgent{url: o.HookURL, now: time.Now, log: rt.Log}
 	}
+	if o.HookAdminTokenFile != "" {
+		token, err := rt.Secrets.File(o.HookAdminTokenFile, nil)
+		if err != nil {
+			return nil, fmt.Errorf("--hook-admin-token-file: %w", err)
+		}
+		if s.deliveries, err = newDeliveriesAgent(o.HookURL, func() string { return token().Reveal() }); err != nil {
+			return nil, fmt.Errorf("--hook-url: %w", err)
+		}
+	}
 	return s, nil
 }
 
@@ -107,6 +118,11 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/plugins", s.pluginsPage)
 	if s.help != nil {
 		mux.HandleFunc("/plugin-help.js", s.pluginHelpJS)
+	}
+	if s.deliveries != nil {
+		mux.HandleFunc("GET /deliveries", s.deliveriesPage)
+		mux.HandleFunc("GET /deliveries.js", s.deliveriesJS)
+		mux.HandleFunc("POST /deliveries/{id}/replay", s.replayDelivery)
 	}
 	mux.HandleFunc("/tide", s.tidePage)
 	mux.HandleFunc("/tide-history", s.tideHistoryPage)

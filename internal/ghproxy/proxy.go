@@ -50,13 +50,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := p.request(ctx, r, a)
 	resp, shared, err := p.do(out, a)
 	if err != nil {
-		p.metrics.responses.WithLabelValues(modeError, a.about.path, a.about.agent, a.budget).Inc()
+		p.metrics.responses.WithLabelValues(modeError, a.about.Path, a.about.Agent, a.budget).Inc()
 		p.fail(w, ctx, r, err)
 		return
 	}
 	defer resp.Body.Close()
 	mode := modeOf(out, resp, shared)
-	p.metrics.responses.WithLabelValues(mode, a.about.path, a.about.agent, a.budget).Inc()
+	p.metrics.responses.WithLabelValues(mode, a.about.Path, a.about.Agent, a.budget).Inc()
 	if mode == modeRevalidated {
 		p.observeAge(resp, a)
 	}
@@ -145,7 +145,7 @@ func (p *Proxy) fail(w http.ResponseWriter, ctx context.Context, r *http.Request
 func (p *Proxy) observeAge(resp *http.Response, a *asker) {
 	var seconds int64
 	if _, err := fmt.Sscan(resp.Header.Get(requestDate), &seconds); err == nil {
-		p.metrics.age.WithLabelValues(a.budget, a.about.path, a.about.agent).Observe(p.partitions.now().Sub(time.Unix(seconds, 0)).Seconds())
+		p.metrics.age.WithLabelValues(a.budget, a.about.Path, a.about.Agent).Observe(p.partitions.now().Sub(time.Unix(seconds, 0)).Seconds())
 	}
 }
 

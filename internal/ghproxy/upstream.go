@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"prow/internal/forge/github/apimetrics"
 	"prow/internal/forge/httpcache"
 )
 
@@ -25,7 +26,7 @@ type asker struct {
 	// credential is the hash of the Authorization field; budget names what the
 	// request is charged to.
 	credential, budget string
-	about              about
+	about              apimetrics.About
 	graphql            bool
 }
 
@@ -64,10 +65,10 @@ func (u *upstream) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := u.next.RoundTrip(req)
 	now := u.now()
 	if err != nil {
-		u.metrics.timeouts.WithLabelValues(a.budget, a.about.path, a.about.agent).Observe(now.Sub(began).Seconds())
+		u.metrics.Failed(a.about, now.Sub(began))
 		return nil, err
 	}
-	u.metrics.observe(a.about, resp, began, now)
+	u.metrics.Answered(a.about, resp, began, now)
 	mark(req, resp, a.graphql, now)
 	return resp, nil
 }

@@ -111,6 +111,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	if err != nil {
 		return err
 	}
+	o.GitHub.Measure(rt.Metrics)
 	gh, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, rt.Log)
 	if err != nil {
 		return err

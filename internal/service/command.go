@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -65,6 +66,24 @@ func Command[O Options](name, short, long string, options O, run Run[O]) *cobra.
 	instruments.Bind(cmd.Flags())
 	acceptUnused(cmd.Flags())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+	return cmd
+}
+
+// frugalGCPercent is how much garbage a frugal component lets lie, in percent of
+// what is alive. The runtime's own default is 100.
+const frugalGCPercent = 40
+
+// Frugal is for components that hold much for long and make little garbage, as
+// controllers with a cache of all ProwJobs do: they collect it earlier, which
+// saves a quarter of their memory for a few percent of a processor. A setting of
+// the user's (GOGC) stays.
+func Frugal(cmd *cobra.Command) *cobra.Command {
+	cmd.PreRun = func(*cobra.Command, []string) {
+		const usual = 100
+		if set := debug.SetGCPercent(frugalGCPercent); set != usual {
+			debug.SetGCPercent(set)
+		}
+	}
 	return cmd
 }
 

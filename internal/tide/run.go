@@ -75,7 +75,9 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	defer cleanUp()
 
 	log := func(controller string) *slog.Logger { return rt.Log.With("controller", controller) }
-	syncForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("sync"), throttled(o.SyncTokens, 3*perRound(o.SyncTokens, cfg.Get())))
+	o.GitHub.Measure(rt.Metrics)
+	merging := func(c *github.ClientOptions) { c.Priority = github.PriorityMerging }
+	syncForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("sync"), throttled(o.SyncTokens, 3*perRound(o.SyncTokens, cfg.Get())), merging)
 	if err != nil {
 		return err
 	}

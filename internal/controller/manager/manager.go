@@ -116,8 +116,8 @@ func (o *Options) Validate() error {
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Run ProwJobs as pods",
-		"Makes a pod for each ProwJob of the Kubernetes agent, follows it, and records how the job ended.", &Options{}, Run)
+	return service.Frugal(service.Command(Name, "Run ProwJobs as pods",
+		"Makes a pod for each ProwJob of the Kubernetes agent, follows it, and records how the job ended.", &Options{}, Run))
 }
 
 // Run runs the controllers until ctx ends. It ends as well, without an error,

@@ -272,13 +272,23 @@ func TestASinkerThatDiesAtAnyWriteLeavesWhatTheNextOneCollects(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				program := func() error {
+				program := func(ctx context.Context) error {
 					s := r.sinker(time.Minute)
 					s.Jobs, s.Pods = c, map[string]client.Client{"default": c}
-					return s.Pass(t.Context())
+					return s.Pass(ctx)
 				}
 				cut := proxy.CutAfter(writes, effect)
-				err = program()
+				// It is gone by then, and does not go on trying.
+				ctx, die := context.WithCancel(t.Context())
+				defer die()
+				go func() {
+					select {
+					case <-cut:
+						die()
+					case <-ctx.Done():
+					}
+				}()
+				err = program(ctx)
 				select {
 				case <-cut:
 					deaths.Add(1)
@@ -290,7 +300,7 @@ func TestASinkerThatDiesAtAnyWriteLeavesWhatTheNextOneCollects(t *testing.T) {
 				proxy.Heal()
 				// The finalizer of a pod whose job nobody has told goes in the pass after the
 				// one that deletes the job.
-				if err := errors.Join(program(), program()); err != nil {
+				if err := errors.Join(program(t.Context()), program(t.Context())); err != nil {
 					t.Error(err)
 				}
 				jobs, pods := r.names()

@@ -109,7 +109,9 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
+	o.GitHub.Measure(rt.Metrics)
 	gh, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, rt.Log, func(c *github.ClientOptions) {
+		c.Priority = github.PriorityBackground
 		next := c.Transport
 		if next == nil {
 			next = http.DefaultTransport

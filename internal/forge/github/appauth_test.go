@@ -320,7 +320,7 @@ func TestGitRemotesOfAnApp(t *testing.T) {
 	}
 }
 
-func TestProbes17And18Throttle(t *testing.T) {
+func TestProbe17ABurstAndThenAConstantRate(t *testing.T) {
 	start := time.Unix(0, 0)
 	b := newBucket(3600, 2, start)
 	for i, want := range []time.Duration{0, 0, 3 * time.Second, 4 * time.Second, 5 * time.Second} {
@@ -328,6 +328,9 @@ func TestProbes17And18Throttle(t *testing.T) {
 			t.Errorf("request %d waits %s, want %s", i+1, got, want)
 		}
 	}
+}
+
+func TestProbe18FreeAnswersAreNotThrottled(t *testing.T) {
 	general, org := 0, 0
 	next := roundTripper(func(r *http.Request) (*http.Response, error) {
 		if orgOf(r.Context(), r.URL.Path) == "k" {

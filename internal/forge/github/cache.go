@@ -1,11 +1,10 @@
 package github
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"strings"
 
+	"prow/internal/forge/github/apimetrics"
 	"prow/internal/forge/httpcache"
 )
 
@@ -31,8 +30,7 @@ func credentialOf(req *http.Request) string {
 	if budget := req.Header.Get(tokenBudgetField); budget != "" {
 		return budget
 	}
-	sum := sha256.Sum256([]byte(req.Header.Get("Authorization")))
-	return hex.EncodeToString(sum[:])
+	return apimetrics.HashOf(req.Header.Get("Authorization"))
 }
 
 // worthKeeping keeps answers out of the cache that are in one already, or that

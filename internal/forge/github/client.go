@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"prow/internal/forge/github/budget"
 	"prow/internal/forge/httpcache"
 )
 
@@ -52,6 +52,16 @@ type ClientOptions struct {
 	Transport http.RoundTripper
 	// Cache keeps answers, which are revalidated each time. Nil: none are kept.
 	Cache httpcache.Store
+	// Budget knows how much is left of the forge's limits; clients that use the same
+	// ones share it. Nil: the client has its own.
+	Budget *budget.Broker
+	// Priority is that of requests which say nothing else. Zero: by what they do.
+	Priority Priority
+	// ListCollaborators answers whether somebody is a collaborator from the list of
+	// all, which costs nothing where a cache has it, instead of by a question.
+	ListCollaborators bool
+	// Metrics measure requests. Nil: nobody does.
+	Metrics *Metrics
 	// Censor replaces secrets in what is sent, such as in comments. Nil: nothing is
 	// replaced.
 	Censor func([]byte) []byte
@@ -66,20 +76,18 @@ type Client struct {
 	agent   string
 	dryRun  bool
 	log     *slog.Logger
-	bot     *botCache
+	bot     *bot
 	censor  func([]byte) []byte
 	sleep   func(context.Context, time.Duration) error
-	used    atomic.Bool
+	// token and metrics are for telling whose token it is.
+	token             TokenSource
+	metrics           *Metrics
+	used              atomic.Bool
+	listCollaborators bool
 	// app tells that the client acts as a GitHub App.
 	app bool
 	// repeating, if set, is since when the work may have been done in part; see Repeating.
 	repeating time.Time
-}
-
-// botCache holds the client's own account once it has been asked for.
-type botCache struct {
-	mu   sync.Mutex
-	user *User
 }
 
 // NewClient checks the options and builds a client; it sends nothing.
@@ -118,12 +126,15 @@ func NewClient(o ClientOptions) (*Client, error) {
 	for _, base := range bases {
 		hosts[base.Host] = true
 	}
-	transport := cached(o.Transport, o.Cache)
+	policy := o.Retry.withDefaults()
+	if o.Budget == nil {
+		o.Budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
+	}
+	transport := cached(&meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now}, o.Cache)
 	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: transport}
 	if o.App != nil {
 		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: transport}
 	}
-	policy := o.Retry.withDefaults()
 	if o.Censor == nil {
 		o.Censor = func(raw []byte) []byte { return raw }
 	}
@@ -139,8 +150,8 @@ func NewClient(o ClientOptions) (*Client, error) {
 			},
 			CheckRedirect: followRedirect,
 		},
-		base: bases[0], graphql: graphql.String(), agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &botCache{},
-		censor: o.Censor, sleep: policy.Sleep, app: o.App != nil,
+		base: bases[0], graphql: graphql.String(), agent: o.UserAgent, dryRun: o.DryRun, log: o.Logger, bot: &bot{},
+		censor: o.Censor, sleep: policy.Sleep, app: o.App != nil, token: o.Token, metrics: o.Metrics, listCollaborators: o.ListCollaborators,
 	}, nil
 }
 
@@ -167,7 +178,7 @@ func (c *Client) For(part string) *Client {
 func (c *Client) clone(agent string) *Client {
 	return &Client{
 		http: c.http, base: c.base, graphql: c.graphql, agent: agent, dryRun: c.dryRun, log: c.log, bot: c.bot,
-		censor: c.censor, sleep: c.sleep, app: c.app, repeating: c.repeating,
+		censor: c.censor, sleep: c.sleep, app: c.app, token: c.token, metrics: c.metrics, listCollaborators: c.listCollaborators, repeating: c.repeating,
 	}
 }
 
@@ -179,58 +190,3 @@ func (c *Client) UsesAppAuth() bool { return c.app }
 
 // DryRun tells whether the client keeps changes to itself.
 func (c *Client) DryRun() bool { return c.dryRun }
-
-// BotUser is the account under which the client acts, asked for once.
-func (c *Client) BotUser(ctx context.Context) (*User, error) {
-	c.bot.mu.Lock()
-	defer c.bot.mu.Unlock()
-	if c.bot.user != nil {
-		return c.bot.user, nil
-	}
-	var u User
-	if c.app {
-		var app struct {
-			Slug string `json:"slug"`
-			Name string `json:"name"`
-		}
-		if err := c.get(ctx, "app", &app); err != nil {
-			return nil, fmt.Errorf("who am I: %w", err)
-		}
-		u = User{Login: app.Slug, Name: app.Name, Email: app.Slug + "@users.noreply.github.com"}
-	} else if err := c.get(ctx, "user", &u); err != nil {
-		return nil, fmt.Errorf("who am I: %w", err)
-	}
-	c.bot.user = &u
-	return &u, nil
-}
-
-// BotChecker returns a test for "is this account the one the client acts under",
-// for callers who have the account and not just its login. With a token the
-// number of the account decides, which nobody else can have. The account of an
-// App is a bot with the App's name and "[bot]"; a person may be called the same
-// without that.
-func (c *Client) BotChecker(ctx context.Context) (func(User) bool, error) {
-	bot, err := c.BotUser(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !c.app {
-		return func(u User) bool { return u.ID != 0 && u.ID == bot.ID }, nil
-	}
-	login := NormLogin(bot.Login) + "[bot]"
-	return func(u User) bool { return u.Type == "Bot" && NormLogin(u.Login) == login }, nil
-}
-
-// BotUserChecker returns a test for "is this login the bot"; logins are
-// compared as accounts are, without regard to case, and with or without "[bot]".
-// It is for callers who know no more than a login; see BotChecker.
-func (c *Client) BotUserChecker(ctx context.Context) (func(login string) bool, error) {
-	bot, err := c.BotUser(ctx)
-	if err != nil {
-		return nil, err
-	}
-	name := strings.TrimSuffix(NormLogin(bot.Login), "[bot]")
-	return func(login string) bool {
-		return strings.TrimSuffix(NormLogin(login), "[bot]") == name
-	}, nil
-}

@@ -66,6 +66,10 @@ func (c *Client) IsCollaborator(ctx context.Context, org, repo, user string) (bo
 	if org == user {
 		return true, nil
 	}
+	if c.listCollaborators {
+		users, err := c.ListCollaborators(ctx, org, repo)
+		return slices.ContainsFunc(users, func(u User) bool { return NormLogin(u.Login) == NormLogin(user) }), err
+	}
 	return c.exists(ctx, collaboratorPath(org, repo, user), "whether "+user+" is a collaborator of "+org+"/"+repo, http.StatusNoContent)
 }
 

@@ -485,9 +485,13 @@ func TestDeliveriesEndWhereTheyAreTooOld(t *testing.T) {
 
 func TestWhoTheBotIs(t *testing.T) {
 	c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) { answer(w, 200, `{"login":"robot","id":7,"type":"User"}`) })
-	byAccount, err := c.BotChecker(t.Context())
-	if err != nil {
+	byAccount, err1 := c.BotChecker(t.Context())
+	byLogin, err := c.BotUserChecker(t.Context())
+	if err := errors.Join(err1, err); err != nil {
 		t.Fatal(err)
+	}
+	if !byLogin("@Robot") || byLogin("robot[bot]") {
+		t.Error("an App of the account's name is somebody else")
 	}
 	for sentence, tc := range map[string]struct {
 		user User
@@ -501,9 +505,14 @@ func TestWhoTheBotIs(t *testing.T) {
 			t.Errorf("%s: %v", sentence, got)
 		}
 	}
-	c.app, c.bot.user = true, &User{Login: "robot"}
-	if byAccount, err = c.BotChecker(t.Context()); err != nil {
+	c.app, c.bot = true, &bot{account: lookup[User]{value: &User{Login: "robot"}}}
+	byAccount, err1 = c.BotChecker(t.Context())
+	byLogin, err = c.BotUserChecker(t.Context())
+	if err := errors.Join(err1, err); err != nil {
 		t.Fatal(err)
+	}
+	if !byLogin("robot") || !byLogin("robot[bot]") || byLogin("other[bot]") {
+		t.Error("an App's bot is known with and without [bot]")
 	}
 	for sentence, tc := range map[string]struct {
 		user User

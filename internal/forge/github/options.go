@@ -11,8 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"prow/internal/forge/github/budget"
 	"prow/internal/forge/githubapp"
 	"prow/internal/forge/httpcache"
 	"prow/internal/secret"
@@ -41,6 +43,8 @@ type Flags struct {
 	// bytes of them; without a directory it is in memory.
 	CacheDir  string
 	CacheSize int64
+	// ListCollaborators answers whether somebody is a collaborator from the list.
+	ListCollaborators bool
 	// SigningKeyPath is a private key of SSH with which commits are signed.
 	SigningKeyPath string
 	// NoThrottle leaves the flags of limits out, for components that limit
@@ -48,6 +52,9 @@ type Flags struct {
 	NoThrottle bool
 
 	orgRates map[string]Rate
+	// budget and metrics are shared by all clients of these flags.
+	budget  *budget.Broker
+	metrics *Metrics
 	// cache opens the store that all clients of these flags share.
 	cache func() (httpcache.Store, error)
 }
@@ -70,6 +77,7 @@ func (f *Flags) Bind(fs *pflag.FlagSet) {
 	}
 	fs.StringVar(&f.CacheDir, "github-cache-dir", "", "Directory for answers of GitHub, which are asked for again only if they have changed. It must not be shared. Empty: they are kept in memory.")
 	fs.Int64Var(&f.CacheSize, "github-cache-size", defaultCacheSize, "Bound of the answers that are kept, in bytes; 0 keeps none. Answers of a ghproxy are never kept.")
+	fs.BoolVar(&f.ListCollaborators, "github-list-collaborators", false, "Ask for the list of a repository's collaborators instead of for each one. The list costs nothing of the limit while it has not changed, but has a page for each hundred.")
 	fs.StringVar(&f.SigningKeyPath, "git-signing-key-path", "", "Private key of SSH with which commits are signed.")
 	fs.DurationVar(&f.RequestTimeout, "github-client.request-timeout", 2*time.Minute, "Time limit of a single HTTP request.")
 	fs.IntVar(&f.MaxRetries, "github-client.max-retries", 8, "Attempts per request; 0 is the default.")
@@ -194,6 +202,9 @@ func (f *Flags) store(log *slog.Logger) (httpcache.Store, error) {
 	return f.cache()
 }
 
+// Measure registers the metrics of the clients that are built after it.
+func (f *Flags) Measure(reg prometheus.Registerer) { f.metrics = NewMetrics(reg) }
+
 // Client builds a client for a component. The token is read from its file
 // through secrets, so that it is followed and censored. Options may change what
 // the flags say.
@@ -217,7 +228,7 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 	}
 	o := ClientOptions{
 		Endpoints: f.Endpoints, GraphQLEndpoint: f.GraphQLEndpoint, Token: token, App: app, UserAgent: agent, DryRun: dryRun,
-		RequestTimeout: f.RequestTimeout, Logger: log,
+		RequestTimeout: f.RequestTimeout, Logger: log, ListCollaborators: f.ListCollaborators,
 		Retry: RetryPolicy{MaxRetries: f.MaxRetries, Max404Retries: f.Max404Retries, MaxSleep: f.BackoffTimeout, InitialDelay: f.InitialDelay},
 	}
 	o.Transport = ThrottleOrgs(http.DefaultTransport, Rate{f.HourlyTokens, f.AllowedBurst}, f.orgRates)
@@ -225,6 +236,11 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 		return nil, err
 	}
 	o.Censor = secrets.Censor
+	if f.budget == nil {
+		policy := o.Retry.withDefaults()
+		f.budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
+	}
+	o.Budget, o.Metrics = f.budget, f.metrics
 	for _, option := range options {
 		option(&o)
 	}

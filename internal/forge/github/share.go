@@ -39,7 +39,7 @@ func sharedReadsOf(ctx context.Context) *sharedReads {
 // readKey tells reads apart. Credentials are those of the client, and of the org
 // where the client is an App.
 type readKey struct {
-	credentials         *botCache
+	credentials         *bot
 	org, target, accept string
 	probe               bool
 }

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"prow/internal/forge/github/budget"
 )
 
 // RetryPolicy says how often and how long a request is tried. Zero values mean
@@ -134,7 +136,8 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp, err := t.attempt(req, endpoint)
 		if err != nil {
 			var auth *tokenError
-			if errors.As(err, &auth) || ctx.Err() != nil || last || a.once && !neverArrived(err) {
+			var refused *budget.RefusedError
+			if errors.As(err, &auth) || errors.As(err, &refused) || ctx.Err() != nil || last || a.once && !neverArrived(err) {
 				return nil, err
 			}
 			endpoint++

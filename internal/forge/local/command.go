@@ -62,6 +62,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Limits.Content, "content-limit", o.Limits.Content, "Requests that change something, per minute and identity; 0 for no limit.")
 	fs.StringVar(&o.AdminTokenFile, "admin-token-file", o.AdminTokenFile, "File with the token that opens /_admin/, by which faults are injected and the forge is seeded. Without it /_admin/ does not exist.")
 	fs.StringVar(&o.TLSCertFile, "tls-cert-file", o.TLSCertFile, "Certificate (PEM) to serve HTTPS with. Written, with a self-signed one, when both files are missing.")
+	fs.StringVar(&o.UnixSocket, "unix-socket", o.UnixSocket, "Path of a socket to serve plain HTTP on as well, for clients that reach their host through one (gh: http_unix_socket).")
 	fs.StringVar(&o.TLSKeyFile, "tls-key-file", o.TLSKeyFile, "Private key (PEM) of the certificate.")
 }
 
@@ -155,10 +156,23 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := f.Apply(ctx, seed); err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	listeners := []net.Listener{ln}
+	if o.UnixSocket != "" {
+		if err := os.Remove(o.UnixSocket); err != nil && !errors.Is(err, os.ErrNotExist) { // of a killed predecessor
+			return errors.Join(fmt.Errorf("listening on %s: %w", o.UnixSocket, err), ln.Close())
+		}
+		socket, err := new(net.ListenConfig).Listen(ctx, "unix", o.UnixSocket)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listening on %s: %w", o.UnixSocket, err), ln.Close())
+		}
+		listeners = append(listeners, socket)
+	}
 	o.Logger.Info("Serving the forge.", "url", f.BaseURL(), "dir", o.Dir)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
-	group.Go(func() error { return f.Serve(ctx, ln) })
+	for _, l := range listeners {
+		group.Go(func() error { return f.Serve(ctx, l) })
+	}
 	return group.Wait()
 }
 

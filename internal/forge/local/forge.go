@@ -63,6 +63,8 @@ type Options struct {
 	// TLSCertFile and TLSKeyFile make the forge serve HTTPS. Both are written,
 	// with a self-signed certificate, when they do not exist.
 	TLSCertFile, TLSKeyFile string
+	// UnixSocket is the path of a socket to serve plain HTTP on as well.
+	UnixSocket string
 }
 
 // Forge is an open forge. Its methods may be used concurrently.

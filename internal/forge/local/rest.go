@@ -396,6 +396,9 @@ func (c *call) issueOf(need permission) (*repo, *issue, error) {
 		return nil, nil, err
 	}
 	i, err := c.issue(rp.ID, n)
+	if errors.Is(err, errNotFound) {
+		err = c.movedIssue(rp, n)
+	}
 	return rp, i, err
 }
 

@@ -52,7 +52,6 @@ func issueRoutes() []route {
 		{method: "GET", pattern: r + "/milestones/{number}", serve: getMilestone},
 		{method: "PATCH", pattern: r + "/milestones/{number}", serve: editMilestone},
 		{method: "DELETE", pattern: r + "/milestones/{number}", serve: deleteMilestone},
-		{method: "GET", pattern: "/search/issues", serve: searchIssuesREST},
 	}
 }
 
@@ -364,20 +363,23 @@ func lockIssue(c *call) (any, error) {
 			return nil, invalid("Issue", "lock_reason", "invalid", "")
 		}
 	}
-	return noContent, c.f.write(c.ctx, func(t *txn) error {
-		if i.Locked == lock {
-			return nil
-		}
-		i.Locked, i.LockReason = lock, in.Reason
-		if _, err := t.exec("UPDATE issues SET locked = ?, lock_reason = ? WHERE id = ?", lock, in.Reason, i.ID); err != nil {
-			return err
-		}
-		action := map[bool]string{true: "locked", false: "unlocked"}[lock]
-		if err := t.record(i, c.viewer, event{Event: action}); err != nil {
-			return err
-		}
-		return t.emitIssue(rp, i, c.viewer, action, nil)
-	})
+	return noContent, c.f.write(c.ctx, func(t *txn) error { return t.setLocked(rp, i, c.viewer, lock, in.Reason) })
+}
+
+// setLocked locks or unlocks the conversation.
+func (t *txn) setLocked(rp *repo, i *issue, actor *account, lock bool, reason string) error {
+	if i.Locked == lock {
+		return nil
+	}
+	i.Locked, i.LockReason = lock, reason
+	if _, err := t.exec("UPDATE issues SET locked = ?, lock_reason = ? WHERE id = ?", lock, reason, i.ID); err != nil {
+		return err
+	}
+	action := map[bool]string{true: "locked", false: "unlocked"}[lock]
+	if err := t.record(i, actor, event{Event: action}); err != nil {
+		return err
+	}
+	return t.emitIssue(rp, i, actor, action, nil)
 }
 
 func listEvents(c *call) (any, error) {

@@ -268,23 +268,9 @@ func editPull(c *call) (any, error) {
 	if err := c.body(&in); err != nil {
 		return nil, err
 	}
-	var base *baseChange
-	if in.Base != nil && *in.Base != i.Pull.BaseRef {
-		if i.State != "open" {
-			return nil, unprocessable("Cannot change the base branch of a closed pull request.")
-		}
-		sha, err := c.refSHA(rp.ID, "refs/heads/"+*in.Base)
-		if errors.Is(err, errNotFound) {
-			return nil, invalid("PullRequest", "base", "invalid", fmt.Sprintf("Proposed base branch '%s' was not found", truncate(*in.Base, 100)))
-		}
-		if err != nil {
-			return nil, err
-		}
-		size, err := c.f.bare(rp.ID).stats(c.ctx, sha, i.Pull.HeadSHA)
-		if err != nil {
-			return nil, err
-		}
-		base = &baseChange{*in.Base, sha, size}
+	base, err := c.f.newBase(c.reader, rp, i, in.Base)
+	if err != nil {
+		return nil, err
 	}
 	err = c.f.write(c.ctx, func(t *txn) error {
 		if i, err = t.issueID(i.ID); err != nil {
@@ -302,6 +288,29 @@ func editPull(c *call) (any, error) {
 		return nil, err
 	}
 	return c.pullFull(rp, i)
+}
+
+// newBase prepares the move of a pull request to another base branch; nil
+// when none is asked for.
+func (f *Forge) newBase(r *reader, rp *repo, i *issue, name *string) (*baseChange, error) {
+	if name == nil || i.Pull == nil || *name == i.Pull.BaseRef {
+		return nil, nil
+	}
+	if i.State != "open" {
+		return nil, unprocessable("Cannot change the base branch of a closed pull request.")
+	}
+	sha, err := r.refSHA(rp.ID, "refs/heads/"+*name)
+	if errors.Is(err, errNotFound) {
+		return nil, invalid("PullRequest", "base", "invalid", fmt.Sprintf("Proposed base branch '%s' was not found", truncate(*name, 100)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.bare(rp.ID).stats(r.ctx, sha, i.Pull.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	return &baseChange{*name, sha, size}, nil
 }
 
 // pullFiles lists the changes of a pull request against its merge base.

@@ -9,7 +9,7 @@ import (
 // router sends a request to git, REST, GraphQL or the pages. ServeMux cannot:
 // "/{owner}/{repo}/info/refs" and "/api/v3/" overlap.
 func (f *Forge) router(p *pages) http.Handler {
-	ops := newRoutes(userRoutes(), orgRoutes(), teamRoutes(), repoRoutes(), collaboratorRoutes(), appRoutes(), gitRoutes(), rulesetRoutes(), checkRoutes(), actionRoutes(), issueRoutes(), reactionRoutes(), pullRoutes(), reviewRoutes(), hookRoutes())
+	ops := newRoutes(userRoutes(), orgRoutes(), teamRoutes(), repoRoutes(), collaboratorRoutes(), appRoutes(), gitRoutes(), rulesetRoutes(), checkRoutes(), actionRoutes(), searchRoutes(), issueRoutes(), reactionRoutes(), pullRoutes(), reviewRoutes(), hookRoutes())
 	forms := http.NewCrossOriginProtection()
 	browser := forms.Handler(p)
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -430,6 +430,12 @@ CREATE TABLE rulesets (
 );
 CREATE INDEX rulesets_repo ON rulesets (repo_id);
 CREATE INDEX rulesets_org ON rulesets (org_id);
+CREATE TABLE issue_redirects (                   -- where issues were before
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	number INTEGER NOT NULL,
+	issue_id INTEGER NOT NULL,                   -- 0 for deleted ones
+	PRIMARY KEY (repo_id, number)
+);
 CREATE INDEX deliveries_held ON deliveries (next) WHERE state = 'held';   -- by a fault
 `}
 

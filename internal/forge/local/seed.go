@@ -27,6 +27,8 @@ type User struct {
 	Bot bool `json:"bot,omitempty"`
 	// SiteAdmin may do everything.
 	SiteAdmin bool `json:"site_admin,omitempty"`
+	// Busy shows the account as of limited availability.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // Org is an organisation to create.
@@ -80,7 +82,7 @@ func (f *Forge) CreateUser(ctx context.Context, u User) error {
 	if u.Bot {
 		kind = kindBot
 	}
-	return f.putAccount(ctx, account{Login: u.Login, Kind: kind, Name: u.Name, Email: u.Email, Admin: u.SiteAdmin})
+	return f.putAccount(ctx, account{Login: u.Login, Kind: kind, Name: u.Name, Email: u.Email, Admin: u.SiteAdmin, Settings: settings{"busy": u.Busy}})
 }
 
 // CreateOrg creates or updates an organisation.
@@ -101,7 +103,7 @@ func (f *Forge) putAccount(ctx context.Context, a account) error {
 	err := f.write(ctx, func(t *txn) error {
 		old, err := t.account(a.Login)
 		if errors.Is(err, errNotFound) {
-			_, err = t.exec("INSERT INTO accounts (login, kind, name, email, admin, default_permission, created) VALUES (?,?,?,?,?,?,?)", a.Login, a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, t.now)
+			_, err = t.exec("INSERT INTO accounts (login, kind, name, email, admin, default_permission, settings, created) VALUES (?,?,?,?,?,?,?,?)", a.Login, a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, a.Settings, t.now)
 			return err
 		}
 		if err != nil {
@@ -110,7 +112,10 @@ func (f *Forge) putAccount(ctx context.Context, a account) error {
 		if (old.Kind == kindOrg) != (a.Kind == kindOrg) {
 			return fmt.Errorf("the login belongs to an account of type %s", old.Kind)
 		}
-		_, err = t.exec("UPDATE accounts SET kind = ?, name = ?, email = ?, admin = ?, default_permission = ? WHERE id = ?", a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, old.ID)
+		if a.Kind == kindOrg { // what was set by its owners stays
+			a.Settings = old.Settings
+		}
+		_, err = t.exec("UPDATE accounts SET settings = ?, kind = ?, name = ?, email = ?, admin = ?, default_permission = ? WHERE id = ?", a.Settings, a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, old.ID)
 		return err
 	})
 	if err != nil {

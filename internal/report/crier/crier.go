@@ -50,9 +50,9 @@ const leaseName = "crier-leader-lock"
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Report ProwJobs",
+	return service.Frugal(service.Command(Name, "Report ProwJobs",
 		"Tells GitHub, Gerrit, Pub/Sub, Slack, blob storage and ResultStore how ProwJobs fare. Each place has a flag for its number of workers; 0, the default, is off.",
-		&Options{}, Run)
+		&Options{}, Run))
 }
 
 // Run reports until ctx ends. It ends as well, without an error, when the
@@ -217,6 +217,7 @@ func (h *host) record(reporter string) report.Record {
 }
 
 func (h *host) github() (report.Reporter, error) {
+	h.options.GitHub.Measure(h.rt.Metrics)
 	gh, err := h.options.GitHub.Client(h.rt.Agent(), h.options.DryRun, h.rt.Secrets, h.rt.Log)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package ghproxy
+package apimetrics
 
 import "strings"
 
@@ -71,11 +71,12 @@ type node struct {
 	name string
 }
 
-// simplifier maps paths to templates, so that metrics have few labels.
-type simplifier struct{ root node }
+// Paths maps paths to templates, so that metrics have few labels.
+type Paths struct{ root node }
 
-func newSimplifier() *simplifier {
-	s := &simplifier{}
+// NewPaths knows the paths of GitHub's REST API, relative to its base.
+func NewPaths() *Paths {
+	s := &Paths{}
 	for _, t := range templates {
 		s.add(t)
 	}
@@ -90,7 +91,7 @@ func newSimplifier() *simplifier {
 	return s
 }
 
-func (s *simplifier) add(template string) {
+func (s *Paths) add(template string) {
 	at := &s.root
 	for element := range strings.SplitSeq(strings.Trim(template, "/"), "/") {
 		var next **node
@@ -117,8 +118,8 @@ func (s *simplifier) add(template string) {
 	at.name = strings.ReplaceAll(template, "::", ":")
 }
 
-// simplify returns the template of a path.
-func (s *simplifier) simplify(path string) string {
+// Template returns the template of a path.
+func (s *Paths) Template(path string) string {
 	if name := s.root.find(strings.Trim(path, "/")); name != "" {
 		return name
 	}
