@@ -9,3 +9,7 @@ var closingRe = regexp.MustCompile(`(?i)\b(?:close[sd]?|fix(?:es|ed)?|resolve[sd
 // ClosesIssue tells whether a title or a message of a commit would close an issue.
 // A mere mention does not.
 func ClosesIssue(text string) bool { return closingRe.MatchString(text) }
+
+// ReviewRequestRe finds the commands by which people choose reviewers: whether one
+// takes somebody off, and the names.
+var ReviewRequestRe = regexp.MustCompile(`(?mi)^/(un)?cc((?:[ \t]+@?[-/\w]+)*)[ \t]*\r?$`)

@@ -7,6 +7,7 @@ import (
 	"prow/internal/plugins/approve"
 	"prow/internal/plugins/assign"
 	"prow/internal/plugins/blockade"
+	"prow/internal/plugins/blunderbuss"
 	"prow/internal/plugins/branchcleaner"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
@@ -20,6 +21,8 @@ import (
 	"prow/internal/plugins/milestoneapplier"
 	"prow/internal/plugins/milestonestatus"
 	"prow/internal/plugins/override"
+	"prow/internal/plugins/ownerslabel"
+	"prow/internal/plugins/requirematchinglabel"
 	"prow/internal/plugins/retitle"
 	"prow/internal/plugins/size"
 	"prow/internal/plugins/skip"
@@ -34,6 +37,7 @@ func Plugins() map[string]*plugins.Plugin {
 		approve.New(),
 		assign.New(),
 		blockade.New(),
+		blunderbuss.New(),
 		branchcleaner.New(),
 		help.New(),
 		hold.New(),
@@ -47,6 +51,8 @@ func Plugins() map[string]*plugins.Plugin {
 		milestoneapplier.New(),
 		milestonestatus.New(),
 		override.New(),
+		ownerslabel.New(),
+		requirematchinglabel.New(),
 		retitle.New(),
 		size.New(),
 		skip.New(),

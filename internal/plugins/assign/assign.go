@@ -16,10 +16,7 @@ import (
 // Name of the plugin.
 const Name = "assign"
 
-var (
-	assignRe = regexp.MustCompile(`(?mi)^/(un)?assign((?:[ \t]+@?[-\w]+)*)[ \t]*\r?$`)
-	ccRe     = regexp.MustCompile(`(?mi)^/(un)?cc((?:[ \t]+@?[-/\w]+)*)[ \t]*\r?$`)
-)
+var assignRe = regexp.MustCompile(`(?mi)^/(un)?assign((?:[ \t]+@?[-\w]+)*)[ \t]*\r?$`)
 
 // New is the plugin.
 func New() *plugins.Plugin {
@@ -37,7 +34,7 @@ func New() *plugins.Plugin {
 				Usage: "/[un]cc [[@]<user>|<org>/<team>...]", Featured: true, Who: plugins.Decides("Anyone can use this command, but whom it names must be a member of the organisation or a collaborator."),
 				Description: "Requests reviews of people and teams, or takes that back; without a name, yours.",
 				Examples:    []string{"/cc", "/uncc", "/cc @alice", "/cc bob org/team"},
-				Match:       ccRe, Scope: plugins.PullRequests, Run: reviews.run,
+				Match:       plugins.ReviewRequestRe, Scope: plugins.PullRequests, Run: reviews.run,
 			},
 		},
 	}

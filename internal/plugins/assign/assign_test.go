@@ -12,7 +12,7 @@ import (
 func read(text string, cc bool) string {
 	re := assignRe
 	if cc {
-		re = ccRe
+		re = plugins.ReviewRequestRe
 	}
 	uses := re.FindAllStringSubmatch(text, -1)
 	if uses == nil {

@@ -827,3 +827,11 @@ func (w *World) WantCheckRuns(sha string, want map[string]string) {
 		w.tb.Errorf("check runs %q, want %q", got, want)
 	}
 }
+
+// DescribedStatus sets a status of a commit with a description.
+func (w *World) DescribedStatus(sha, name, state, description string) {
+	w.tb.Helper()
+	_, _, err := w.As("boss").Repositories.CreateStatus(w.tb.Context(), Org, Repo, sha, &gogithub.RepoStatus{State: &state, Context: &name, Description: &description})
+	must(w.tb, err)
+	w.Settle()
+}
