@@ -23,6 +23,8 @@ import (
 	"prow/internal/controller/statusreconciler"
 	"prow/internal/deck"
 	"prow/internal/exporter"
+	"prow/internal/externalplugins/cherrypicker"
+	"prow/internal/externalplugins/needsrebase"
 	"prow/internal/forge/local"
 	"prow/internal/ghproxy"
 	"prow/internal/gitmirror"
@@ -42,6 +44,7 @@ func components() []*cobra.Command {
 	return []*cobra.Command{
 		admission.Command(),
 		checkconfig.Command(),
+		cherrypicker.Command(),
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
@@ -54,6 +57,7 @@ func components() []*cobra.Command {
 		manager.Command(),
 		mkpj.Command(),
 		mkpod.Command(),
+		needsrebase.Command(),
 		sinker.Command(),
 		statusreconciler.Command(),
 		tide.Command(),
