@@ -74,8 +74,9 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	listener := tls.NewListener(plain, &tls.Config{GetCertificate: certificates.get, MinVersion: tls.VersionTLS12})
 	mux := http.NewServeMux()
 	mux.Handle("/validate", Handler(Judge, rt.Log))
+	handler := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{}).Measure(mux)
 	rt.SetReady()
-	return service.Serve(ctx, listener, mux, shutdownGrace)
+	return service.Serve(ctx, listener, handler, shutdownGrace)
 }
 
 // certificateFiles serves the certificate that the files hold.

@@ -15,11 +15,14 @@ const fetchTimeout = 15 * time.Second
 // maxAnswer bounds what another component may answer, in bytes.
 const maxAnswer = 64 << 20
 
-// fetchJSON reads JSON from another component.
-func fetchJSON(ctx context.Context, url string, into any) error {
+// fetchJSON reads JSON from another component. authorization may be empty.
+func fetchJSON(ctx context.Context, url string, into any, authorization string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
 	}
 	resp, err := (&http.Client{Timeout: fetchTimeout}).Do(req)
 	if err != nil {

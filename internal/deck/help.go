@@ -62,7 +62,7 @@ func (h *helpAgent) get(ctx context.Context) (help pluginHelp, ok bool) {
 	// One asks for all who wait, and must not fail them by leaving.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := fetchJSON(ctx, h.url, &fresh); err != nil {
+	if err := fetchJSON(ctx, h.url, &fresh, ""); err != nil {
 		if !h.failed {
 			h.log.WarnContext(ctx, "the help of plugins cannot be had", "error", err)
 		}

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"prow/internal/config"
-	"prow/internal/config/live"
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
+	"prow/internal/wiring"
 )
 
 // Name of the component.
@@ -38,6 +38,9 @@ type Options struct {
 	// switches off what needs them.
 	TideURL string
 	HookURL string
+	// HookAdminTokenFile holds the token with which hook tells its deliveries. With
+	// it everybody who sees the pages sees them, and may have them handled again.
+	HookAdminTokenFile string
 	// HiddenOnly, ShowHidden and TenantIDs say which jobs are shown.
 	HiddenOnly bool
 	ShowHidden bool
@@ -61,6 +64,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")
 	fs.StringVar(&o.TideURL, "tide-url", "", "URL of Tide's pools. Empty: nothing of Tide is shown.")
 	fs.StringVar(&o.HookURL, "hook-url", "", "URL of hook's plugin help. Empty: no commands and plugins are shown.")
+	fs.StringVar(&o.HookAdminTokenFile, "hook-admin-token-file", "", "File with hook's token of administrators. With it, all who see these pages see the webhooks that hook received, and may have them handled again: only for pages that administrators alone can reach.")
 	fs.BoolVar(&o.HiddenOnly, "hidden-only", false, "Show only hidden jobs.")
 	fs.BoolVar(&o.ShowHidden, "show-hidden", false, "Show hidden jobs, too.")
 	fs.StringArrayVar(&o.TenantIDs, "tenant-id", nil, "Show only jobs of this tenant. May be repeated.")
@@ -88,6 +92,9 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf("--%s=%q is not an http or https URL", u.flag, u.value))
 		}
 	}
+	if o.HookAdminTokenFile != "" && o.HookURL == "" {
+		errs = append(errs, errors.New("--hook-admin-token-file needs --hook-url"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -98,7 +105,7 @@ func Command() *cobra.Command {
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level})
+	cfg, err := wiring.Config(ctx, rt, o.Config)
 	if err != nil {
 		return err
 	}

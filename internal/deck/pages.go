@@ -31,7 +31,7 @@ type pages struct {
 	version string
 }
 
-var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "not-found"}
+var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found"}
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}
@@ -86,14 +86,16 @@ type frame struct {
 	FailingSince time.Time
 	HasTide      bool
 	HasHelp      bool
-	Now          time.Time
-	Body         any
+	// HasDeliveries shows hook's deliveries.
+	HasDeliveries bool
+	Now           time.Time
+	Body          any
 }
 
 func (s *server) frame(r *http.Request, page, title string, body any) frame {
 	out := frame{
 		Root: rootOf(r), Page: page, Title: title, Version: service.Version(), Static: s.pages.version,
-		HasTide: s.tide != nil, HasHelp: s.help != nil, Now: s.now(), Body: body,
+		HasTide: s.tide != nil, HasHelp: s.help != nil, HasDeliveries: s.deliveries != nil, Now: s.now(), Body: body,
 	}
 	if status := s.config.Status(); status.Err != nil {
 		out.FailingSince = status.FailingSince

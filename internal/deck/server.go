@@ -36,10 +36,12 @@ type server struct {
 	storage *storage.Opener
 	tide    *tideAgent
 	help    *helpAgent
-	jobs    client.Client
-	metrics *metrics
-	pages   *pages
-	now     func() time.Time
+	// deliveries is nil where nobody may see them.
+	deliveries *deliveriesAgent
+	jobs       client.Client
+	metrics    *service.HTTPMetrics
+	pages      *pages
+	now        func() time.Time
 
 	// spyglass shows runs.
 	spyglass bool
@@ -87,47 +89,60 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if o.HookURL != "" {
 		s.help = &helpAgent{url: o.HookURL, now: time.Now, log: rt.Log}
 	}
+	if o.HookAdminTokenFile != "" {
+		token, err := rt.Secrets.File(o.HookAdminTokenFile, nil)
+		if err != nil {
+			return nil, fmt.Errorf("--hook-admin-token-file: %w", err)
+		}
+		if s.deliveries, err = newDeliveriesAgent(o.HookURL, func() string { return token().Reveal() }); err != nil {
+			return nil, fmt.Errorf("--hook-url: %w", err)
+		}
+	}
 	return s, nil
 }
 
 // handler is everything that is served.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
-	route := func(pattern, label string, h http.HandlerFunc) { mux.Handle(pattern, s.metrics.measured(label, h)) }
-	route("/{$}", "/", s.listPage)
-	route("/prowjobs.js", "/prowjobs.js", s.prowJobsJS)
-	route("/data.js", "/data.js", s.dataJS)
-	route("/badge.svg", "/badge.svg", s.badge)
-	route("/log", "/log", s.logText)
-	route("/prowjob", "/prowjob", s.prowJobYAML)
-	route("/config", "/config", s.configYAML)
-	route("/plugin-help", "/plugin-help", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/{$}", s.listPage)
+	mux.HandleFunc("/prowjobs.js", s.prowJobsJS)
+	mux.HandleFunc("/data.js", s.dataJS)
+	mux.HandleFunc("/badge.svg", s.badge)
+	mux.HandleFunc("/log", s.logText)
+	mux.HandleFunc("/prowjob", s.prowJobYAML)
+	mux.HandleFunc("/config", s.configYAML)
+	mux.HandleFunc("/plugin-help", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "command-help", http.StatusMovedPermanently)
 	})
-	route("/command-help", "/command-help", s.commandsPage)
-	route("/plugins", "/plugins", s.pluginsPage)
+	mux.HandleFunc("/command-help", s.commandsPage)
+	mux.HandleFunc("/plugins", s.pluginsPage)
 	if s.help != nil {
-		route("/plugin-help.js", "/plugin-help.js", s.pluginHelpJS)
+		mux.HandleFunc("/plugin-help.js", s.pluginHelpJS)
 	}
-	route("/tide", "/tide", s.tidePage)
-	route("/tide-history", "/tide-history", s.tideHistoryPage)
+	if s.deliveries != nil {
+		mux.HandleFunc("GET /deliveries", s.deliveriesPage)
+		mux.HandleFunc("GET /deliveries.js", s.deliveriesJS)
+		mux.HandleFunc("POST /deliveries/{id}/replay", s.replayDelivery)
+	}
+	mux.HandleFunc("/tide", s.tidePage)
+	mux.HandleFunc("/tide-history", s.tideHistoryPage)
 	if s.tide != nil {
-		route("/tide.js", "/tide.js", s.tideJS)
-		route("/tide-history.js", "/tide-history.js", s.tideHistoryJS)
+		mux.HandleFunc("/tide.js", s.tideJS)
+		mux.HandleFunc("/tide-history.js", s.tideHistoryJS)
 	}
 	if s.spyglass {
-		route("/view/{path...}", "/view/:job", s.viewPage)
-		route("/artifacts/{path...}", "/artifacts/:path", s.artifact)
-		route("/run/{prowjob}", "/run/:prowjob", s.runPage)
+		mux.HandleFunc("/view/{job...}", s.viewPage)
+		mux.HandleFunc("/artifacts/{path...}", s.artifact)
+		mux.HandleFunc("/run/{prowjob}", s.runPage)
 	}
-	route("/static/{path...}", "/static/:path", s.static)
-	route("/favicon.ico", "/favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/static/{path...}", s.static)
+	mux.HandleFunc("/favicon.ico", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "static/favicon.svg", http.StatusFound)
 	})
-	route("/", "unmatched", http.NotFound)
+	mux.HandleFunc("/", http.NotFound)
 
 	// Only rerun and abort change anything; a form of another site cannot send them.
-	return secured(compressed(http.NewCrossOriginProtection().Handler(mux)))
+	return secured(compressed(http.NewCrossOriginProtection().Handler(s.metrics.Measure(mux))))
 }
 
 // canSee tells whether a ProwJob is shown.

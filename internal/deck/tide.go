@@ -98,8 +98,8 @@ func (t *tideAgent) run(ctx context.Context) error {
 func (t *tideAgent) fetch(ctx context.Context) {
 	var pools []tidePool
 	var history map[string][]tideRecord
-	err := fetchJSON(ctx, t.url, &pools)
-	historyErr := fetchJSON(ctx, strings.TrimSuffix(t.url, "/")+"/history", &history)
+	err := fetchJSON(ctx, t.url, &pools, "")
+	historyErr := fetchJSON(ctx, strings.TrimSuffix(t.url, "/")+"/history", &history, "")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if ctx.Err() != nil {

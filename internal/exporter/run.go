@@ -38,8 +38,8 @@ func (o *Options) Validate() error { return errors.Join(o.Config.Validate(), o.K
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Export metrics of ProwJobs",
-		"Serves labels, annotations and run times of ProwJobs as metrics.", &Options{}, Run)
+	return service.Frugal(service.Command(Name, "Export metrics of ProwJobs",
+		"Serves labels, annotations and run times of ProwJobs as metrics.", &Options{}, Run))
 }
 
 // Run follows ProwJobs until ctx ends.

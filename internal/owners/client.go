@@ -97,7 +97,35 @@ func (c *Client) LoadRepoOwners(ctx context.Context, org, repo, commitish string
 	return index, nil
 }
 
+// LoadLabels returns the labels of the files at a commit, given as for
+// LoadRepoOwners. Approvers and reviewers are as the files name them: who
+// collaborates is not asked.
+func (c *Client) LoadLabels(ctx context.Context, org, repo, commitish string) (*Index, error) {
+	data, err := c.data(ctx, org, repo, commitish)
+	if err != nil {
+		return nil, fmt.Errorf("loading the owners of %s/%s at %s: %w", org, repo, commitish, err)
+	}
+	return &Index{data: data}, nil
+}
+
 func (c *Client) load(ctx context.Context, org, repo, commit string) (*Index, error) {
+	data, err := c.data(ctx, org, repo, commit)
+	if err != nil {
+		return nil, err
+	}
+	index := &Index{data: data}
+	if c.Settings(org, repo).SkipCollaborators {
+		return index, nil
+	}
+	logins, err := c.Forge.CollaboratorLogins(ctx, org, repo)
+	if err != nil {
+		return nil, fmt.Errorf("listing collaborators: %w", err)
+	}
+	return index.limitedTo(logins), nil
+}
+
+// data is the index of a commit, without regard to who collaborates.
+func (c *Client) data(ctx context.Context, org, repo, commit string) (*data, error) {
 	if !isHash(commit) {
 		sha, err := c.Forge.GetRef(ctx, org, repo, "heads/"+commit)
 		if err != nil {
@@ -114,19 +142,7 @@ func (c *Client) load(ctx context.Context, org, repo, commit string) (*Index, er
 	if settings.Aliases == "" {
 		settings.Aliases = "OWNERS_ALIASES"
 	}
-	data, err := c.Cache.get(ctx, org, repo, commit, settings, c.Log)
-	if err != nil {
-		return nil, err
-	}
-	index := &Index{data: data}
-	if settings.SkipCollaborators {
-		return index, nil
-	}
-	logins, err := c.Forge.CollaboratorLogins(ctx, org, repo)
-	if err != nil {
-		return nil, fmt.Errorf("listing collaborators: %w", err)
-	}
-	return index.limitedTo(logins), nil
+	return c.Cache.get(ctx, org, repo, commit, settings, c.Log)
 }
 
 func isHash(s string) bool {

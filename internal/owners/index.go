@@ -25,6 +25,8 @@ type data struct {
 	aliases  Aliases
 	names    Settings
 	problems []Problem
+	// labeled tells that some entry has labels.
+	labeled bool
 }
 
 // Problem is a file, or a part of one, that was ignored.
@@ -116,6 +118,7 @@ func (d *data) entry(parsed *Parsed, report func(error)) *entry {
 			}
 		}
 		e.rules = append(e.rules, r)
+		d.labeled = d.labeled || len(r.labels) > 0
 	}
 	return e
 }
@@ -245,6 +248,9 @@ func (x *Index) RequiredReviewers(file string) sets.Set[string] {
 
 // Labels are the labels for changes of the file.
 func (x *Index) Labels(file string) sets.Set[string] { return x.layers(file, labelsOf).Union() }
+
+// HasLabels tells whether any file has labels at all.
+func (x *Index) HasLabels() bool { return x.labeled }
 
 func (x *Index) deepest(file string, of kind) string {
 	deepest := ""

@@ -2,8 +2,10 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -55,9 +57,72 @@ func Mute(text string) string {
 	return strings.ReplaceAll(text, "\n/", "\n\u200b/")
 }
 
+// Code shows what people wrote as code: it mentions nobody and means nothing.
+func Code(text string) string {
+	return "`" + strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(text) + "`"
+}
+
 // Reply answers the text of an event.
 func (a *Agent) Reply(ctx context.Context, e *github.CommentEvent, message string) error {
-	return a.GitHub.CreateComment(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, Reply(e.Body, e.HTMLURL, e.User.Login, message))
+	return a.SayOnce(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, Reply(e.Body, e.HTMLURL, e.User.Login, message))
+}
+
+// SayOnce comments, unless the bot has made that very comment before: an event that
+// is handled again after the process died gets no second answer.
+func (a *Agent) SayOnce(ctx context.Context, org, repo string, number int, body string) error {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil {
+		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	comments, err := a.GitHub.ListIssueComments(ctx, org, repo, number)
+	if err != nil {
+		return fmt.Errorf("looking for comments of the bot on %s/%s#%d: %w", org, repo, number, err)
+	}
+	if slices.ContainsFunc(comments, func(c github.IssueComment) bool { return sameText(c.Body, body) && isBot(c.User) }) {
+		return nil
+	}
+	if err := a.GitHub.CreateComment(ctx, org, repo, number, body); err != nil {
+		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	return nil
+}
+
+// KeepComment makes text the only comment of the bot that contains marker; an empty
+// text removes all. One that says the same already stays, so that nobody is notified
+// of nothing new.
+func (a *Agent) KeepComment(ctx context.Context, org, repo string, number int, marker, text string) error {
+	isBot, err := a.GitHub.BotChecker(ctx)
+	if err != nil {
+		return fmt.Errorf("commenting on %s/%s#%d: %w", org, repo, number, err)
+	}
+	comments, err := a.GitHub.ListIssueComments(ctx, org, repo, number)
+	if err != nil {
+		return fmt.Errorf("looking for comments of the bot on %s/%s#%d: %w", org, repo, number, err)
+	}
+	var errs []error
+	there := text == ""
+	for _, c := range comments {
+		switch {
+		case !strings.Contains(c.Body, marker) || !isBot(c.User):
+		case !there && sameText(c.Body, text):
+			there = true
+		default:
+			errs = append(errs, a.GitHub.DeleteComment(ctx, org, repo, c.ID))
+		}
+	}
+	if !there {
+		errs = append(errs, a.GitHub.CreateComment(ctx, org, repo, number, text))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("replacing a comment of the bot on %s/%s#%d: %w", org, repo, number, err)
+	}
+	return nil
+}
+
+// sameText compares texts as the forge may have stored them.
+func sameText(a, b string) bool {
+	normal := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r", "")) }
+	return normal(a) == normal(b)
 }
 
 // Pruner deletes outdated comments of the bot on an issue or pull request.

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,7 +91,7 @@ func (i *Instrumentation) start(ctx context.Context, group *errgroup.Group, rt *
 			if !gateway.ServeMetrics {
 				stopMetrics()
 			}
-			gateway.run(ctx, rt.Name, metrics, rt.Log)
+			gateway.run(ctx, cmp.Or(rt.MetricsName, rt.Name), metrics, rt.Log)
 		}
 		return nil
 	})

@@ -14,6 +14,8 @@ import (
 type Runtime struct {
 	// Name of the component, such as "hook".
 	Name string
+	// MetricsName is the job under which metrics are pushed; empty is Name.
+	MetricsName string
 	// Log carries the field component.
 	Log *slog.Logger
 	// Level is the level of Log; a component may set it from its configuration.

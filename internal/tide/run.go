@@ -21,7 +21,6 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
-	"prow/internal/config/live"
 	"prow/internal/forge/github"
 	"prow/internal/git"
 	"prow/internal/inrepo"
@@ -31,6 +30,7 @@ import (
 	"prow/internal/storage/providers"
 	"prow/internal/tide/history"
 	"prow/internal/tide/planner"
+	"prow/internal/wiring"
 )
 
 // shutdownGrace is how long requests may take at shutdown.
@@ -39,7 +39,7 @@ const shutdownGrace = 10 * time.Second
 // Run syncs until ctx ends. The first round comes before anything is served, so
 // that nobody sees a list of pools that was never made.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
+	cfg, err := wiring.Config(ctx, rt, o.Config)
 	if err != nil {
 		return err
 	}
@@ -101,6 +101,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if o.DryRun {
 		statuses.Place = nil
 	}
+	requests := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{})
 	early := make(chan struct{}, 1)
 	if err := watchEnds(ctx, mgr, early); err != nil {
 		return err
@@ -123,7 +124,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 			return nil
 		}
 		group.Go(func() error {
-			return service.Serve(ctx, listener, Handler(syncer.Pools, past), shutdownGrace)
+			return service.Serve(ctx, listener, requests.Measure(Handler(syncer.Pools, past)), shutdownGrace)
 		})
 		rt.SetReady()
 		rounds.run(ctx, start)

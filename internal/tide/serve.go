@@ -8,7 +8,7 @@ import (
 )
 
 // Handler serves the pools, and the history at /history.
-func Handler(pools func() []Pool, history *history.History) http.Handler {
+func Handler(pools func() []Pool, history *history.History) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, pools(), "[]") })
 	mux.HandleFunc("/history", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, history.All(), "{}") })

@@ -95,7 +95,8 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return fmt.Errorf("--port: %w", err)
 	}
+	handler := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{}).Measure(server.Handler())
 	rt.SetReady()
-	group.Go(func() error { return service.Serve(ctx, listener, server.Handler(), shutdownGrace) })
+	group.Go(func() error { return service.Serve(ctx, listener, handler, shutdownGrace) })
 	return group.Wait()
 }

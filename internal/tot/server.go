@@ -29,7 +29,7 @@ type Server struct {
 }
 
 // Handler serves /vend/.
-func (s *Server) Handler() http.Handler {
+func (s *Server) Handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /vend/{job...}", s.named(func(w http.ResponseWriter, r *http.Request, job string) {
 		if r.Method == http.MethodHead || r.Header.Get(PeekHeader) != "" {

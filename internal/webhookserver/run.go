@@ -137,6 +137,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	mux := http.NewServeMux()
 	mux.Handle("/validate", admission.Handler(judge.Validate, rt.Log))
 	mux.Handle("/mutate", admission.Handler(judge.Mutate, rt.Log))
+	handler := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{}).Measure(mux)
 	rt.CheckReady(func() error { return nil })
 	return base.Run(ctx, func(ctx context.Context) error {
 		var group errgroup.Group
@@ -145,7 +146,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 		group.Go(func() error {
 			defer stop() // nothing is worth doing without the server
 			listener := tls.NewListener(plain, &tls.Config{GetCertificate: s.certificate, MinVersion: tls.VersionTLS12})
-			return service.Serve(serving, listener, mux, shutdownGrace)
+			return service.Serve(serving, listener, handler, shutdownGrace)
 		})
 		group.Go(func() error {
 			every(serving, lookInterval, func() {

@@ -274,7 +274,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 		{deck.Name, func(ctx context.Context, rt *service.Runtime) error {
 			options := &deck.Options{
 				Config: cfg, Kubernetes: kubernetes, Port: o.DeckPort, Address: "127.0.0.1",
-				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", Spyglass: true, SyncTimeout: time.Minute,
+				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", HookAdminTokenFile: o.path("secrets", "admin-token"), Spyglass: true, SyncTimeout: time.Minute,
 			}
 			if err := options.Validate(); err != nil {
 				return err

@@ -52,8 +52,8 @@ func (o *Options) Validate() error {
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Start periodic jobs",
-		"Makes a ProwJob for each periodic job that is due. Of several replicas one works.", &Options{}, Run)
+	return service.Frugal(service.Command(Name, "Start periodic jobs",
+		"Makes a ProwJob for each periodic job that is due. Of several replicas one works.", &Options{}, Run))
 }
 
 // Run looks at the periodics at every tick until ctx ends.

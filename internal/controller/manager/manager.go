@@ -20,15 +20,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
-	"prow/internal/config/live"
 	"prow/internal/controller/plank"
 	"prow/internal/controller/scheduler"
 	"prow/internal/forge/github"
@@ -39,13 +36,19 @@ import (
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
+	"prow/internal/wiring"
 )
 
 // Name of the component.
 const Name = "prow-controller-manager"
 
+// metricsName is the job of its metrics at a push gateway, as dashboards know it.
+const metricsName = "plank"
+
 const (
 	leaseName = "prow-controller-manager-leader-lock"
+	// syncLimit bounds the first listing of all ProwJobs.
+	syncLimit = 2 * time.Minute
 	// totTimeout bounds one request to tot.
 	totTimeout = 30 * time.Second
 )
@@ -113,8 +116,8 @@ func (o *Options) Validate() error {
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Run ProwJobs as pods",
-		"Makes a pod for each ProwJob of the Kubernetes agent, follows it, and records how the job ended.", &Options{}, Run)
+	return service.Frugal(service.Command(Name, "Run ProwJobs as pods",
+		"Makes a pod for each ProwJob of the Kubernetes agent, follows it, and records how the job ended.", &Options{}, Run))
 }
 
 // Run runs the controllers until ctx ends. It ends as well, without an error,
@@ -123,7 +126,8 @@ func Command() *cobra.Command {
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
+	rt.MetricsName = metricsName
+	cfg, err := wiring.Config(ctx, rt, o.Config)
 	if err != nil {
 		return err
 	}
@@ -149,7 +153,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := o.manager(clusters.Service(), scheme, cfg.Get().ProwJobNamespace)
+	jobs, err := jobCluster(clusters.Service(), scheme, cfg.Get().ProwJobNamespace, o.DryRun)
 	if err != nil {
 		return err
 	}
@@ -162,78 +166,87 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 		return fmt.Errorf("--label-selector: %w", err)
 	}
 	controller = plank.New(&plank.Reconciler{
-		Jobs: mgr.GetClient(), Live: mgr.GetAPIReader(), Clusters: clusters, Config: cfg.Get, NewBuildID: newID,
+		Jobs: jobs.GetClient(), Live: jobs.GetAPIReader(), Clusters: clusters, Config: cfg.Get, NewBuildID: newID,
 		Version: service.Version(), DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
 		BuildPod: func(job *prowv1.ProwJob) (*corev1.Pod, error) { return pod.Build(job) },
 		JobURL:   func(job *prowv1.ProwJob) (string, error) { return jobURL(cfg.Get(), job) },
 	}, selector)
-	var runnables []manager.Runnable
+	group, ctx := errgroup.WithContext(ctx)
+	var leading []func(context.Context) error
 	if slices.Contains(o.Controllers, plankController) {
 		for _, c := range controller.Metrics() {
 			service.Register(rt.Metrics, c)
 		}
-		if err := controller.Watch(ctx, mgr.GetCache()); err != nil {
+		if err := controller.Watch(ctx, jobs.GetCache()); err != nil {
 			return err
 		}
 		status := &statusFile{
 			statuses: clusters.Statuses, path: func() string { return cfg.Get().Plank.BuildClusterStatusFile },
 			storage: o.storage(), log: rt.Log, dryRun: o.DryRun, interval: statusInterval,
 		}
-		runnables = append(runnables, everyReplica{clusters.Run}, controller, status)
+		leading = append(leading, controller.Start, status.Start)
+		// Every replica knows the clusters, so that it can begin when it leads.
+		group.Go(func() error { return clusters.Run(ctx) })
 	}
 	if slices.Contains(o.Controllers, schedulerController) {
 		s := &scheduler.Scheduler{
-			Jobs: mgr.GetClient(), Config: func() config.Scheduler { return cfg.Get().Scheduler }, DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
+			Jobs: jobs.GetClient(), Config: func() config.Scheduler { return cfg.Get().Scheduler }, DryRun: o.DryRun, Now: time.Now, Log: rt.Log,
 		}
-		if err := s.AddToManager(mgr); err != nil {
-			return err
-		}
+		leading = append(leading, func(ctx context.Context) error { return s.Run(ctx, jobs.GetCache()) })
 	}
-	for _, r := range runnables {
-		if err := mgr.Add(r); err != nil {
-			return fmt.Errorf("add to the controller manager: %w", err)
-		}
-	}
-	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cfg.Run(ctx) })
+	group.Go(func() error { return jobs.Start(ctx) })
 	group.Go(func() error {
 		defer stop()
-		return mgr.Start(ctx)
-	})
-	group.Go(func() error {
-		if mgr.GetCache().WaitForCacheSync(ctx) {
-			rt.SetReady()
+		if err := waitForJobs(ctx, jobs.GetCache(), syncLimit); err != nil || ctx.Err() != nil {
+			return err
 		}
-		return nil
+		rt.SetReady()
+		if o.NoLeaderElection || o.DryRun { // a lease is a change as well
+			return together(leading)(ctx)
+		}
+		return service.Lead(ctx, rt, clusters.Service(), service.Lease{Name: leaseName, Namespace: cfg.Get().ProwJobNamespace}, together(leading))
 	})
 	return group.Wait()
 }
 
-// manager hosts the controllers. Its cache holds slim ProwJobs, which are shared
-// by all readers and not to be changed.
-func (o *Options) manager(service *rest.Config, scheme *runtime.Scheme, namespace string) (ctrl.Manager, error) {
-	yes := true
-	mgr, err := ctrl.NewManager(service, ctrl.Options{
-		Scheme: scheme,
-		Cache: cache.Options{
+// together runs parts until ctx ends or one fails, and waits for all of them.
+func together(parts []func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, part := range parts {
+			group.Go(func() error { return part(ctx) })
+		}
+		return group.Wait()
+	}
+}
+
+// waitForJobs waits until all ProwJobs are known, or ctx ends.
+func waitForJobs(ctx context.Context, jobs cache.Cache, limit time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if !jobs.WaitForCacheSync(limited) && ctx.Err() == nil {
+		return fmt.Errorf("the ProwJobs were not listed within %s", limit)
+	}
+	return nil
+}
+
+// jobCluster is the service cluster. Its cache holds slim ProwJobs, which are
+// shared by all readers and not to be changed.
+func jobCluster(service *rest.Config, scheme *runtime.Scheme, namespace string, dryRun bool) (cluster.Cluster, error) {
+	noCopy := true
+	jobs, err := cluster.New(service, func(o *cluster.Options) {
+		o.Scheme = scheme
+		o.Cache = cache.Options{
 			DefaultNamespaces: map[string]cache.Config{namespace: {}},
-			ByObject: map[client.Object]cache.ByObject{
-				&prowv1.ProwJob{}: {Transform: plank.SlimJob, UnsafeDisableDeepCopy: &yes},
-			},
-		},
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		// A lease is a write, too.
-		LeaderElection:          !o.NoLeaderElection && !o.DryRun,
-		LeaderElectionID:        leaseName,
-		LeaderElectionNamespace: namespace,
-		// The process ends when this manager does, so the lease may go at once.
-		LeaderElectionReleaseOnCancel: true,
-		Client:                        client.Options{DryRun: &o.DryRun},
+			ByObject:          map[client.Object]cache.ByObject{&prowv1.ProwJob{}: {Transform: plank.SlimJob, UnsafeDisableDeepCopy: &noCopy}},
+		}
+		o.Client = client.Options{DryRun: &dryRun}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make the controller manager: %w", err)
+		return nil, fmt.Errorf("reach the service cluster: %w", err)
 	}
-	return mgr, nil
+	return jobs, nil
 }
 
 func (o *Options) storage() *storage.Opener {
@@ -242,12 +255,6 @@ func (o *Options) storage() *storage.Opener {
 	}
 	return providers.New(o.Credentials)
 }
-
-// everyReplica runs on every replica, not only on the leader.
-type everyReplica struct{ run func(context.Context) error }
-
-func (e everyReplica) Start(ctx context.Context) error { return e.run(ctx) }
-func (everyReplica) NeedLeaderElection() bool          { return false }
 
 func jobURL(cfg *config.Config, job *prowv1.ProwJob) (string, error) {
 	return pod.URLs{

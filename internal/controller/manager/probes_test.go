@@ -95,8 +95,12 @@ type installation struct {
 
 func newInstallation(t *testing.T, configuration string) *installation {
 	t.Helper()
+	return newInstallationOn(t, kubetest.Start(t), configuration)
+}
+
+func newInstallationOn(t *testing.T, cluster *kubetest.Cluster, configuration string) *installation {
+	t.Helper()
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	cluster := kubetest.Start(t)
 	in := &installation{t: t, ns: cluster.Namespace(t), files: t.TempDir()}
 	scheme, err := kube.NewScheme()
 	if err != nil {

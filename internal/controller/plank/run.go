@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +40,11 @@ type Controller struct {
 	loop     *loopMetrics
 	selector labels.Selector
 	synced   func() bool
+
+	mu sync.Mutex
+	// ending are jobs with work for this controller that the ledger does not have:
+	// those that were aborted and are not complete.
+	ending map[types.NamespacedName]*prowv1.ProwJob
 }
 
 // New makes the controller of a reconciler. Only events of pods that selector
@@ -45,7 +53,7 @@ func New(r *Reconciler, selector labels.Selector) *Controller {
 	if selector == nil {
 		selector = labels.Everything()
 	}
-	c := &Controller{r: r, metrics: newJobMetrics(), selector: selector, synced: func() bool { return false }}
+	c := &Controller{r: r, metrics: newJobMetrics(), selector: selector, synced: func() bool { return false }, ending: map[types.NamespacedName]*prowv1.ProwJob{}}
 	c.lanes = &lanes{look: r.Reconcile, log: r.Log}
 	c.loop = newLoopMetrics(c)
 	c.lanes.observe = func(lane string, took time.Duration, err error) {
@@ -87,6 +95,7 @@ func (c *Controller) Watch(ctx context.Context, jobs cache.Cache) error {
 			}
 			if job, ok := o.(*prowv1.ProwJob); ok {
 				c.metrics.change(job, nil, false)
+				c.note(job, false)
 				c.r.wake(c.r.ledger.forget(job.UID))
 			}
 		},
@@ -101,9 +110,29 @@ func (c *Controller) Watch(ctx context.Context, jobs cache.Cache) error {
 func (c *Controller) came(old, job *prowv1.ProwJob, initial bool) {
 	c.metrics.change(old, job, initial)
 	c.r.wake(c.r.ledger.observe(job, true))
+	c.note(job, minds(job) && !active(job.Status.State))
 	if minds(job) {
 		c.enqueue(job)
 	}
+}
+
+// note remembers whether a job is ending.
+func (c *Controller) note(job *prowv1.ProwJob, ending bool) {
+	key := types.NamespacedName{Namespace: job.Namespace, Name: job.Name}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ending {
+		c.ending[key] = job
+	} else {
+		delete(c.ending, key)
+	}
+}
+
+// work are all jobs that may have work for this controller.
+func (c *Controller) work() []*prowv1.ProwJob {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.AppendSeq(c.r.ledger.keys(), maps.Values(c.ending))
 }
 
 // OnPod takes note of a change of a pod.
@@ -120,7 +149,7 @@ func (c *Controller) OnPod(alias string, pod *corev1.Pod) {
 
 // OnCluster takes note of a change of a cluster's standing.
 func (c *Controller) OnCluster(alias string) {
-	for _, job := range c.r.ledger.keys() {
+	for _, job := range c.work() {
 		if job.ClusterAlias() == alias {
 			c.enqueue(job)
 		}
@@ -151,29 +180,16 @@ func (c *Controller) Start(ctx context.Context) error {
 	}
 	c.lanes.run(ctx, func() {
 		// Events before this moment found no lanes.
-		c.sweep(ctx)
+		c.sweep()
 	})
 	return nil
 }
 
 // sweep asks for a look at every job with work for this controller.
-func (c *Controller) sweep(ctx context.Context) {
-	for _, job := range c.r.ledger.keys() {
+func (c *Controller) sweep() {
+	for _, job := range c.work() {
 		if minds(job) {
 			c.enqueue(job)
 		}
 	}
-	var jobs prowv1.ProwJobList
-	if err := c.r.Jobs.List(ctx, &jobs); err != nil {
-		c.r.Log.ErrorContext(ctx, "the ProwJobs cannot be listed; aborted ones may stay incomplete until their next event", "error", err)
-		return
-	}
-	for i := range jobs.Items {
-		if job := &jobs.Items[i]; minds(job) && !active(job.Status.State) {
-			c.enqueue(job)
-		}
-	}
 }
-
-// NeedLeaderElection tells the manager that two of these must not run at once.
-func (c *Controller) NeedLeaderElection() bool { return true }

@@ -14,7 +14,8 @@ import (
 	"sync"
 	"time"
 
-	ctrl "sigs.k8s.io/controller-runtime"
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -47,19 +48,21 @@ func due(job *prowv1.ProwJob) bool {
 	return job.Status.State == prowv1.SchedulingState && !job.Complete()
 }
 
-// AddToManager registers the controller. mgr's cache must hold the ProwJobs.
-func (s *Scheduler) AddToManager(mgr ctrl.Manager) error {
+// Run schedules the jobs of a cache until ctx ends. It is a leader's work.
+func (s *Scheduler) Run(ctx context.Context, cached cache.Cache) error {
 	unique := true
 	// One worker: a job name is asked for once, and the answer serves the jobs behind.
-	c, err := controller.New("scheduler", mgr, controller.Options{Reconciler: s, MaxConcurrentReconciles: 1, SkipNameValidation: &unique})
+	c, err := controller.NewUnmanaged("scheduler", controller.Options{
+		Reconciler: s, MaxConcurrentReconciles: 1, SkipNameValidation: &unique, Logger: logr.FromSlogHandler(s.Log.Handler()),
+	})
 	if err != nil {
 		return fmt.Errorf("make the scheduler: %w", err)
 	}
-	jobs := source.Kind(mgr.GetCache(), &prowv1.ProwJob{}, &handler.TypedEnqueueRequestForObject[*prowv1.ProwJob]{}, predicate.NewTypedPredicateFuncs(due))
+	jobs := source.Kind(cached, &prowv1.ProwJob{}, &handler.TypedEnqueueRequestForObject[*prowv1.ProwJob]{}, predicate.NewTypedPredicateFuncs(due))
 	if err := c.Watch(jobs); err != nil {
 		return fmt.Errorf("watch ProwJobs: %w", err)
 	}
-	return nil
+	return c.Start(ctx)
 }
 
 // Reconcile chooses the cluster of one job.

@@ -2,11 +2,14 @@ package sinker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,6 +241,80 @@ func TestProbe19DryRunDeletesNothing(t *testing.T) {
 	run(false)
 	if got := strings.Join(proxy.Mutations(), "\n"); !strings.Contains(got, "DELETE") {
 		t.Errorf("without dry-run it sent only %q", got)
+	}
+}
+
+// A sinker that dies at any of its writes, or whose write is done without an
+// answer, leaves a cluster that the next one cleans up; what stays, stays.
+func TestASinkerThatDiesAtAnyWriteLeavesWhatTheNextOneCollects(t *testing.T) {
+	reported := func(j *prowv1.ProwJob) {
+		j.Status.PrevReportStates = map[string]prowv1.ProwJobState{finalizingReporter: j.Status.State}
+	}
+	var deaths atomic.Int32
+	t.Run("after", func(t *testing.T) {
+		for n := range 16 {
+			writes, effect := n/2, n%2 == 1
+			t.Run(fmt.Sprintf("%d writes, effect %t", writes, effect), func(t *testing.T) {
+				t.Parallel()
+				r := newRoom(t, nightly)
+				r.oldJobs()
+				done := r.job("reported", "unit", prowv1.PresubmitJob, 30*time.Hour, prowv1.SuccessState)
+				before := done.DeepCopy()
+				reported(done)
+				if err := r.Patch(t.Context(), done, client.MergeFrom(before)); err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range []string{"old", "reported", "endless"} {
+					r.pod(name, func(p *corev1.Pod) { p.Finalizers = []string{reporterFinalizer} })
+				}
+				proxy := r.cluster.Proxy(t)
+				c, err := client.New(proxy.Config, client.Options{Scheme: r.Scheme()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				program := func(ctx context.Context) error {
+					s := r.sinker(time.Minute)
+					s.Jobs, s.Pods = c, map[string]client.Client{"default": c}
+					return s.Pass(ctx)
+				}
+				cut := proxy.CutAfter(writes, effect)
+				// It is gone by then, and does not go on trying.
+				ctx, die := context.WithCancel(t.Context())
+				defer die()
+				go func() {
+					select {
+					case <-cut:
+						die()
+					case <-ctx.Done():
+					}
+				}()
+				err = program(ctx)
+				select {
+				case <-cut:
+					deaths.Add(1)
+					if err == nil {
+						t.Errorf("write %d was cut off, and nobody was told", writes)
+					}
+				default:
+				}
+				proxy.Heal()
+				// The finalizer of a pod whose job nobody has told goes in the pass after the
+				// one that deletes the job.
+				if err := errors.Join(program(t.Context()), program(t.Context())); err != nil {
+					t.Error(err)
+				}
+				jobs, pods := r.names()
+				if want := []string{"endless", "newest-nightly", "reported", "young"}; !slices.Equal(jobs, want) {
+					t.Errorf("after write %d, effect %t, left are the jobs %q, want %q", writes, effect, jobs, want)
+				}
+				if want := []string{"endless"}; !slices.Equal(pods, want) {
+					t.Errorf("after write %d, effect %t, left are the pods %q, want %q", writes, effect, pods, want)
+				}
+			})
+		}
+	})
+	if deaths.Load() < 8 {
+		t.Errorf("only %d of them died", deaths.Load())
 	}
 }
 

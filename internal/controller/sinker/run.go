@@ -51,8 +51,8 @@ func (o *Options) Validate() error { return errors.Join(o.Config.Validate(), o.K
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Collect old ProwJobs and pods",
-		"Deletes ProwJobs and pods that are no longer needed. Of several replicas one works.", &Options{}, Run)
+	return service.Frugal(service.Command(Name, "Collect old ProwJobs and pods",
+		"Deletes ProwJobs and pods that are no longer needed. Of several replicas one works.", &Options{}, Run))
 }
 
 // Run makes passes until ctx ends, or one pass if only one is wanted; then it

@@ -185,5 +185,8 @@ func (c *Client) clone(agent string) *Client {
 // Used tells whether a request was made through this very client.
 func (c *Client) Used() bool { return c.used.Load() }
 
+// UsesAppAuth tells whether the client acts as a GitHub App.
+func (c *Client) UsesAppAuth() bool { return c.app }
+
 // DryRun tells whether the client keeps changes to itself.
 func (c *Client) DryRun() bool { return c.dryRun }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -172,4 +173,18 @@ func (c *Client) IsMergeable(ctx context.Context, org, repo string, number int, 
 		}
 	}
 	return failed(errors.New("the forge has not found out yet"))
+}
+
+// PullRequestsOfBranch lists the open pull requests that are from or into a branch
+// of a repository.
+func (c *Client) PullRequestsOfBranch(ctx context.Context, org, repo, branch string) ([]PullRequest, error) {
+	var out []PullRequest
+	for _, query := range []url.Values{{"head": {org + ":" + branch}}, {"base": {branch}}} {
+		pulls, err := listAs[PullRequest](ctx, c, mediaPulls, repoPath(org, repo, "pulls"), query)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pulls...)
+	}
+	return out, nil
 }

@@ -443,7 +443,7 @@ func (t *txn) requestReviews(rp *repo, i *issue, actor *account, logins, slugs [
 			if err := t.touch(i); err != nil {
 				return err
 			}
-			if err := t.emitIssue(rp, i, actor, "review_requested", obj{"requested_team": t.f.teamJSON(&rp.Owner, tm)}); err != nil {
+			if err := t.emitIssue(rp, i, actor, "review_requested", obj{"requested_team": t.f.plainTeamJSON(&rp.Owner, tm)}); err != nil {
 				return err
 			}
 		}
@@ -483,7 +483,7 @@ func (t *txn) unrequestReviews(rp *repo, i *issue, actor *account, logins, slugs
 			return err
 		}
 		if n > 0 {
-			if err := t.emitIssue(rp, i, actor, "review_request_removed", obj{"requested_team": t.f.teamJSON(&rp.Owner, tm)}); err != nil {
+			if err := t.emitIssue(rp, i, actor, "review_request_removed", obj{"requested_team": t.f.plainTeamJSON(&rp.Owner, tm)}); err != nil {
 				return err
 			}
 		}
@@ -652,16 +652,19 @@ func (t *txn) addReviewComment(rp *repo, i *issue, actor *account, c reviewComme
 	if c.Side == "" {
 		c.Side = "RIGHT"
 	}
+	if c.Subject == "" {
+		c.Subject = "line"
+	}
 	c.IssueID, c.AuthorID, c.Created, c.Updated = i.ID, actor.ID, t.now, t.now
 	var err error
-	if c.ID, err = t.exec("INSERT INTO review_comments (issue_id, review_id, author_id, path, position, line, side, hunk, sha, reply_to, body, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		c.IssueID, c.ReviewID, c.AuthorID, c.Path, c.Position, c.Line, c.Side, c.Hunk, c.SHA, c.ReplyTo, c.Body, c.Created, c.Updated); err != nil {
+	if c.ID, err = t.exec("INSERT INTO review_comments (issue_id, review_id, author_id, path, position, line, side, hunk, sha, reply_to, body, created, updated, start_line, start_side, subject) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		c.IssueID, c.ReviewID, c.AuthorID, c.Path, c.Position, c.Line, c.Side, c.Hunk, c.SHA, c.ReplyTo, c.Body, c.Created, c.Updated, c.StartLine, c.StartSide, c.Subject); err != nil {
 		return nil, err
 	}
 	if err := t.touch(i); err != nil || !announce {
 		return &c, err
 	}
-	return &c, t.emitReviewComment(rp, i, &c, actor, "created")
+	return &c, t.emitReviewComment(rp, i, &c, actor, "created", nil)
 }
 
 // dismissReview withdraws a review's weight.

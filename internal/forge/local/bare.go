@@ -156,6 +156,9 @@ type logQuery struct {
 	Exclude string // commits reachable from here are left out
 	Path    string
 	Reverse bool // oldest first
+	Author  string
+	Since   time.Time
+	Until   time.Time
 	Skip    int
 	Max     int
 }
@@ -168,6 +171,15 @@ func (b bare) log(ctx context.Context, head string, q logQuery) ([]commit, error
 	}
 	if q.Max > 0 {
 		args = append(args, "--max-count="+strconv.Itoa(q.Max))
+	}
+	if q.Author != "" {
+		args = append(args, "--fixed-strings", "--author="+q.Author)
+	}
+	if !q.Since.IsZero() {
+		args = append(args, "--since="+q.Since.Format(time.RFC3339))
+	}
+	if !q.Until.IsZero() {
+		args = append(args, "--until="+q.Until.Format(time.RFC3339))
 	}
 	if q.Skip > 0 {
 		args = append(args, "--skip="+strconv.Itoa(q.Skip))

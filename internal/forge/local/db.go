@@ -84,8 +84,14 @@ type reader struct {
 	db  queryer
 }
 
-// read returns a reader on the committed state.
-func (f *Forge) read(ctx context.Context) *reader { return &reader{ctx, f, f.rdb} }
+// read returns a reader on the committed state, or on the older one that a
+// fault wants this request to see.
+func (f *Forge) read(ctx context.Context) *reader {
+	if s, ok := ctx.Value(stateKey{}).(*state); ok {
+		return &reader{ctx, f, s.tx}
+	}
+	return &reader{ctx, f, f.rdb}
+}
 
 // txn is a write transaction. Webhooks emitted through it are stored with the
 // change that caused them and sent after the commit.
@@ -113,6 +119,7 @@ func (f *Forge) write(ctx context.Context, fn func(*txn) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
+	f.past.committed(ctx)
 	if t.emitted {
 		f.wake()
 	}

@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -57,12 +58,13 @@ type delivery struct {
 	Response            string
 	Duration            int64
 	Created, Tried      when
+	Installation        int64
 }
 
-const deliveryCols = "d.id, d.hook_id, d.repo_id, d.guid, d.event, d.action, d.payload, d.state, d.redelivery, d.attempts, d.next, d.code, d.response, d.duration, d.created, d.tried"
+const deliveryCols = "d.id, d.hook_id, d.repo_id, d.guid, d.event, d.action, d.payload, d.state, d.redelivery, d.attempts, d.next, d.code, d.response, d.duration, d.created, d.tried, d.installation_id"
 
 func scanDelivery(s scanner, d *delivery) error {
-	return s.Scan(&d.ID, &d.HookID, &d.RepoID, &d.GUID, &d.Event, &d.Action, &d.Payload, &d.State, &d.Redelivery, &d.Attempts, &d.Next, &d.Code, &d.Response, &d.Duration, &d.Created, &d.Tried)
+	return s.Scan(&d.ID, &d.HookID, &d.RepoID, &d.GUID, &d.Event, &d.Action, &d.Payload, &d.State, &d.Redelivery, &d.Attempts, &d.Next, &d.Code, &d.Response, &d.Duration, &d.Created, &d.Tried, &d.Installation)
 }
 
 // Run sends webhooks until ctx ends. Deliveries of one hook and repository go
@@ -121,8 +123,9 @@ func (f *Forge) Run(ctx context.Context) error {
 
 // pending returns the first waiting delivery of every hook and repository.
 func (f *Forge) pending(ctx context.Context) ([]delivery, error) {
-	return list(f.read(ctx), scanDelivery, "SELECT "+deliveryCols+` FROM deliveries d WHERE d.id IN
-		(SELECT min(id) FROM deliveries WHERE state = 'pending' GROUP BY hook_id, repo_id) ORDER BY d.next LIMIT 1000`)
+	return list(f.read(ctx), scanDelivery, "SELECT "+deliveryCols+` FROM deliveries d WHERE d.id IN (
+		SELECT min(id) FROM deliveries WHERE state = 'pending' GROUP BY hook_id, repo_id
+		UNION ALL SELECT id FROM deliveries WHERE state = 'held') ORDER BY d.next LIMIT 1000`)
 }
 
 // attempt sends one delivery once and stores the outcome.
@@ -134,8 +137,24 @@ func (f *Forge) attempt(ctx context.Context, d *delivery) {
 		}
 		return
 	}
+	var fault *Fault
+	if d.State != "held" {
+		fault = f.webhookFault(h, d)
+	}
+	if fault != nil {
+		f.faults.wait(ctx, fault.DelaySeconds)
+		if held, err := f.meddle(ctx, fault, d); held || err != nil {
+			if err != nil && ctx.Err() == nil {
+				f.log.Error("Applying a fault to a webhook failed.", "event-GUID", d.GUID, "error", err)
+			}
+			return
+		}
+	}
 	start := f.clock.Now()
 	code, response, err := f.send(ctx, h, d)
+	if err == nil && fault != nil && fault.Webhook == "duplicate" {
+		code, response, err = f.send(ctx, h, d)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return // stopped by us: neither success nor failure
@@ -151,11 +170,47 @@ func (f *Forge) attempt(ctx context.Context, d *delivery) {
 	err = f.write(context.WithoutCancel(ctx), func(t *txn) error {
 		_, err := t.exec("UPDATE deliveries SET attempts = ?, code = ?, response = ?, duration = ?, tried = ?, state = ?, next = ? WHERE id = ?",
 			d.Attempts, d.Code, d.Response, d.Duration, d.Tried, d.State, d.Next, d.ID)
+		if err == nil && d.State != "pending" {
+			err = t.release(d.HookID, d.RepoID)
+		}
 		return err
 	})
 	if err != nil {
 		f.log.Error("Storing the outcome of a webhook failed; it will be sent again.", "event-GUID", d.GUID, "error", err)
 	}
+}
+
+// meddle applies a fault that keeps a delivery from being sent now.
+func (f *Forge) meddle(ctx context.Context, fault *Fault, d *delivery) (held bool, err error) {
+	state, response, until := "", "", d.Next
+	switch fault.Webhook {
+	case "drop":
+		state, response = "dead", "dropped by a fault"
+	case "reorder":
+		state, response, until = "held", "held back by a fault", when{f.clock.Now().Add(hookHold).UTC()}
+	default:
+		return false, nil
+	}
+	return true, f.write(context.WithoutCancel(ctx), func(t *txn) error {
+		_, err := t.exec("UPDATE deliveries SET state = ?, response = ?, tried = ?, next = ? WHERE id = ?", state, response, t.now, until, d.ID)
+		return err
+	})
+}
+
+// hookHold is how long a delivery that a fault held back waits for another to overtake it.
+const hookHold = 5 * time.Second
+
+// release puts the deliveries that a fault held back behind the one that has
+// just been sent.
+func (t *txn) release(hookID, repoID int64) error {
+	n, err := t.changed(`INSERT INTO deliveries (hook_id, repo_id, installation_id, guid, event, action, payload, redelivery, next, created)
+		SELECT hook_id, repo_id, installation_id, guid, event, action, payload, redelivery, ?, created FROM deliveries WHERE hook_id = ? AND repo_id = ? AND state = 'held' ORDER BY id`, t.now, hookID, repoID)
+	if err != nil || n == 0 {
+		return err
+	}
+	t.emitted = true
+	_, err = t.exec("DELETE FROM deliveries WHERE hook_id = ? AND repo_id = ? AND state = 'held'", hookID, repoID)
+	return err
 }
 
 // outcome decides what becomes of a delivery after an attempt.
@@ -178,22 +233,35 @@ func outcome(d *delivery, now time.Time) (state string, next when) {
 func hookHeaders(h *hook, d *delivery) http.Header {
 	head := http.Header{}
 	head.Set("Content-Type", "application/json")
+	body := d.Payload
+	if h.ContentType == "form" {
+		head.Set("Content-Type", "application/x-www-form-urlencoded")
+		body = formBody(d.Payload)
+	}
 	head.Set("Accept", "*/*")
 	head.Set("User-Agent", "GitHub-Hookshot/forge")
 	head.Set("X-GitHub-Event", d.Event)
 	head.Set("X-GitHub-Delivery", d.GUID)
 	head.Set("X-GitHub-Hook-ID", strconv.FormatInt(h.ID, 10))
 	target, id := "repository", h.RepoID
-	if h.OrgID != 0 {
+	switch {
+	case h.OrgID != 0:
 		target, id = "organization", h.OrgID
+	case h.AppID != 0:
+		target, id = "integration", h.AppID
 	}
 	head.Set("X-GitHub-Hook-Installation-Target-Type", target)
 	head.Set("X-GitHub-Hook-Installation-Target-ID", strconv.FormatInt(id, 10))
 	if h.Secret != "" {
-		head.Set("X-Hub-Signature", sign("sha1", sha1.New, h.Secret, d.Payload))
-		head.Set("X-Hub-Signature-256", sign("sha256", sha256.New, h.Secret, d.Payload))
+		head.Set("X-Hub-Signature", sign("sha1", sha1.New, h.Secret, body))
+		head.Set("X-Hub-Signature-256", sign("sha256", sha256.New, h.Secret, body))
 	}
 	return head
+}
+
+// formBody is the body of a webhook that is sent as a form.
+func formBody(payload []byte) []byte {
+	return []byte(url.Values{"payload": {string(payload)}}.Encode())
 }
 
 func sign(name string, h func() hash.Hash, secret string, body []byte) string {
@@ -204,7 +272,11 @@ func sign(name string, h func() hash.Hash, secret string, body []byte) string {
 
 // send posts a delivery once.
 func (f *Forge) send(ctx context.Context, h *hook, d *delivery) (int, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(d.Payload))
+	body := d.Payload
+	if h.ContentType == "form" {
+		body = formBody(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
 		return 0, "", fmt.Errorf("preparing webhook: %w", err)
 	}
@@ -214,11 +286,11 @@ func (f *Forge) send(ctx context.Context, h *hook, d *delivery) (int, string, er
 		return 0, "", err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, hookResponse))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, hookResponse))
 	if err != nil {
 		return 0, "", fmt.Errorf("reading answer to webhook: %w", err)
 	}
-	return resp.StatusCode, string(bytes.ToValidUTF8(body, []byte("?"))), nil
+	return resp.StatusCode, string(bytes.ToValidUTF8(answer, []byte("?"))), nil
 }
 
 // prune forgets old deliveries.

@@ -12,6 +12,10 @@ type apiError struct {
 	Status  int
 	Message string
 	Errors  []obj
+	// Docs replaces the general link to the manual; clients tell errors apart by it.
+	Docs string
+	// RetryAfter is in seconds, 0 for no such header.
+	RetryAfter int
 }
 
 func (e *apiError) Error() string {
@@ -29,7 +33,11 @@ func (e *apiError) Error() string {
 const docsURL = "https://docs.github.com/rest"
 
 func (e *apiError) json() obj {
-	o := obj{"message": e.Message, "documentation_url": docsURL, "status": itoa(e.Status)}
+	docs := e.Docs
+	if docs == "" {
+		docs = docsURL
+	}
+	o := obj{"message": e.Message, "documentation_url": docs, "status": itoa(e.Status)}
 	if e.Errors != nil {
 		o["errors"] = e.Errors
 	}
@@ -47,6 +55,11 @@ func invalid(resource, field, code, message string) error {
 
 func unprocessable(message string) error {
 	return &apiError{Status: http.StatusUnprocessableEntity, Message: message}
+}
+
+// invalidRequest is GitHub's complaint about a body as a whole.
+func invalidRequest(what string) error {
+	return unprocessable("Invalid request.\n\n" + what)
 }
 
 func notAllowed(message string) error {

@@ -36,6 +36,11 @@ type Options struct {
 	// RateLimit is the number of REST requests an identity has per hour; 0 means
 	// that the limit is shown but never reached.
 	RateLimit int
+	// Limits are the other limits; its Core is overruled by RateLimit.
+	Limits Limits
+	// AdminToken opens the paths below /_admin/, by which tests make the forge
+	// misbehave and seed it; without one they do not exist.
+	AdminToken string
 	// Clock is the source of time; nil means the real one.
 	Clock clock.Clock
 	// Logger may be nil.
@@ -53,6 +58,13 @@ type Options struct {
 	HMACSecretFile string
 	// SeedFile is a YAML file of the form [Seed], applied at every start.
 	SeedFile string
+	// AdminTokenFile holds AdminToken.
+	AdminTokenFile string
+	// TLSCertFile and TLSKeyFile make the forge serve HTTPS. Both are written,
+	// with a self-signed certificate, when they do not exist.
+	TLSCertFile, TLSKeyFile string
+	// UnixSocket is the path of a socket to serve plain HTTP on as well.
+	UnixSocket string
 }
 
 // Forge is an open forge. Its methods may be used concurrently.
@@ -68,12 +80,17 @@ type Forge struct {
 	client *http.Client
 	hosts  map[string]bool
 	rates  *rateTable
+	faults *faults
+	past   *past
 	serve  http.Handler
 	ql     *graph
 
-	writing   sync.Mutex
-	kick      chan struct{}
-	transfers chan struct{} // bounds git processes that serve clients
+	writing    sync.Mutex
+	background sync.WaitGroup // work that outlives its request
+	closing    context.Context
+	close      context.CancelFunc
+	kick       chan struct{}
+	transfers  chan struct{} // bounds git processes that serve clients
 
 	mu    sync.Mutex
 	locks map[int64]*sync.Mutex
@@ -99,6 +116,7 @@ func Open(ctx context.Context, s Options) (*Forge, error) {
 		kick:  make(chan struct{}, 1), transfers: make(chan struct{}, maxTransfers), locks: map[int64]*sync.Mutex{},
 	}
 	f.opts.Dir = dir
+	f.closing, f.close = context.WithCancel(context.WithoutCancel(ctx))
 	for _, h := range s.Hosts {
 		f.hosts[lower(h)] = true
 	}
@@ -111,7 +129,12 @@ func Open(ctx context.Context, s Options) (*Forge, error) {
 	if f.client == nil {
 		f.client = hookClient()
 	}
-	f.rates = newRateTable(f.clock, s.RateLimit)
+	if s.RateLimit > 0 {
+		s.Limits.Core = s.RateLimit
+	}
+	f.rates = newRateTable(f.clock, s.Limits)
+	f.faults = &faults{clock: f.clock}
+	f.past = &past{f: f}
 	if err := f.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening forge in %s: %w", dir, err), f.Close())
 	}
@@ -132,6 +155,9 @@ func (f *Forge) open(ctx context.Context) error {
 	}
 	if f.git, err = newGitRunner(f.opts.Dir); err != nil {
 		return err
+	}
+	if err := f.writeHooks(); err != nil {
+		return fmt.Errorf("writing hooks: %w", err)
 	}
 	if f.wdb, err = openDB(f.opts.Dir, 1); err != nil {
 		return err
@@ -162,6 +188,9 @@ func (f *Forge) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := f.removeOrphans(ids); err != nil {
+		return fmt.Errorf("removing directories of deleted repositories: %w", err)
+	}
 	for _, id := range ids {
 		if err := f.initBare(ctx, id); err != nil {
 			return err
@@ -170,12 +199,15 @@ func (f *Forge) recover(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return f.finishForks(ctx)
 }
 
 // Close releases the state directory. Requests in flight must have ended.
 func (f *Forge) Close() error {
 	var errs []error
+	f.close()
+	f.background.Wait()
+	errs = append(errs, f.past.close())
 	for _, c := range []io.Closer{closer(f.rdb), closer(f.wdb)} {
 		if c != nil {
 			errs = append(errs, c.Close())

@@ -36,7 +36,7 @@ func gitPath(p string) (owner, name, service string, ok bool) {
 
 // serveGit answers clone, fetch and push.
 func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request, owner, name, service string) {
-	viewer, err := f.authenticate(r)
+	viewer, err := f.viewerOf(r.Context(), r)
 	if err != nil {
 		gitDenied(w, "Bad credentials")
 		return
@@ -44,6 +44,9 @@ func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request, owner, name, se
 	push := service == "/git-receive-pack" || r.URL.Query().Get("service") == "git-receive-pack"
 	rd := f.read(r.Context())
 	rp, err := rd.repo(owner, name)
+	if errors.Is(err, errNotFound) {
+		rp, err = rd.formerly(owner, name)
+	}
 	perm := permNone
 	if err == nil {
 		perm, err = rd.permission(rp, viewer)
@@ -62,6 +65,9 @@ func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request, owner, name, se
 		return
 	case push && viewer == nil:
 		gitDenied(w, "Authentication required to push.")
+		return
+	case viewer != nil && viewer.grant != nil && !viewer.grant.allows("contents", map[bool]string{true: "write", false: "read"}[push]) && (push || rp.Private):
+		http.Error(w, "Resource not accessible by integration", http.StatusForbidden)
 		return
 	case push && perm < permWrite:
 		http.Error(w, fmt.Sprintf("Permission to %s denied to %s.", rp.fullName(), viewer.Login), http.StatusForbidden)
@@ -84,7 +90,7 @@ func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request, owner, name, se
 	case service == "/info/refs" && r.Method == http.MethodGet:
 		f.advertise(w, r, rp)
 	case service == "/git-upload-pack" && r.Method == http.MethodPost:
-		f.rpc(w, r, rp, "upload-pack", maxNegotiation)
+		f.rpc(w, r, rp, nil, "upload-pack", maxNegotiation)
 	case service == "/git-receive-pack" && r.Method == http.MethodPost:
 		f.receive(w, r, rp, viewer)
 	default:
@@ -110,7 +116,7 @@ func (f *Forge) advertise(w http.ResponseWriter, r *http.Request, rp *repo) {
 		line := "# service=" + service + "\n"
 		fmt.Fprintf(w, "%04x%s0000", len(line)+4, line)
 	}
-	f.stream(w, r, rp, nil, verb, "--stateless-rpc", "--http-backend-info-refs")
+	f.stream(w, r, rp, nil, nil, verb, "--stateless-rpc", "--http-backend-info-refs")
 }
 
 // gitProtocol passes on the protocol version a client asks for.
@@ -123,7 +129,8 @@ func gitProtocol(r *http.Request) []string {
 }
 
 // rpc runs one round of a service over the request body.
-func (f *Forge) rpc(w http.ResponseWriter, r *http.Request, rp *repo, verb string, limit int64) {
+// pusher is who pushes, nil for reading.
+func (f *Forge) rpc(w http.ResponseWriter, r *http.Request, rp *repo, pusher *account, verb string, limit int64) {
 	if r.Header.Get("Content-Type") != "application/x-git-"+verb+"-request" {
 		http.Error(w, "unexpected content type", http.StatusUnsupportedMediaType)
 		return
@@ -138,8 +145,19 @@ func (f *Forge) rpc(w http.ResponseWriter, r *http.Request, rp *repo, verb strin
 		defer z.Close()
 		body = io.LimitReader(z, limit) // against a bomb
 	}
+	var args, env []string
+	if pusher != nil {
+		rest, config, vars, remove, err := f.guard(r.Context(), rp, pusher, body)
+		if err != nil {
+			f.log.Debug("Reading the commands of a push failed.", "repo", rp.fullName(), "error", err)
+			http.Error(w, "the push cannot be read", http.StatusBadRequest)
+			return
+		}
+		defer remove()
+		body, args, env = rest, config, vars
+	}
 	w.Header().Set("Content-Type", "application/x-git-"+verb+"-result")
-	f.stream(w, r, rp, body, verb, "--stateless-rpc")
+	f.stream(w, r, rp, body, env, append(args, verb, "--stateless-rpc")...)
 }
 
 // receive takes a push. The pusher is noted before refs move, and the answer
@@ -155,7 +173,7 @@ func (f *Forge) receive(w http.ResponseWriter, r *http.Request, rp *repo, viewer
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	f.rpc(w, r, rp, "receive-pack", maxPush)
+	f.rpc(w, r, rp, viewer, "receive-pack", maxPush)
 	if err := f.syncRefs(r.Context(), rp.ID, viewer); err != nil {
 		f.log.Error("Recording a push failed; it is tried again at the next one and at the next start.", "repo", rp.fullName(), "error", err)
 		panic(http.ErrAbortHandler) // the client must not believe in success
@@ -163,8 +181,8 @@ func (f *Forge) receive(w http.ResponseWriter, r *http.Request, rp *repo, viewer
 }
 
 // stream runs a git service and copies its output to the client as it comes.
-func (f *Forge) stream(w http.ResponseWriter, r *http.Request, rp *repo, body io.Reader, args ...string) {
-	cmd := f.git.command(r.Context(), f.repoDir(rp.ID), gitProtocol(r), append(args, ".")...)
+func (f *Forge) stream(w http.ResponseWriter, r *http.Request, rp *repo, body io.Reader, env []string, args ...string) {
+	cmd := f.git.command(r.Context(), f.repoDir(rp.ID), append(gitProtocol(r), env...), append(args, ".")...)
 	stderr := &tailBuffer{limit: gitErrTail}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = body, flushWriter{w, http.NewResponseController(w)}, stderr
 	if err := cmd.Run(); err != nil && r.Context().Err() == nil {

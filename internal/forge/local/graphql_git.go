@@ -28,6 +28,10 @@ func (c *graphCall) refObj(rp *repo, r refRow) obj {
 		"__typename": "Ref", "id": fmt.Sprintf("REF_%d_%s", rp.ID, r.Name), "name": short, "prefix": prefix,
 		"target":     lazy(func(map[string]any) (any, error) { return orNil(c.gitObject(rp, r.SHA)) }),
 		"repository": lazy(func(map[string]any) (any, error) { return c.repository(rp), nil }),
+		"associatedPullRequests": lazy(func(args map[string]any) (any, error) {
+			args["headRefName"] = short
+			return c.issueList(rp, args, "pullRequests")
+		}),
 		"branchProtectionRule": lazy(func(map[string]any) (any, error) {
 			p, err := c.protection(rp.ID, short)
 			if err != nil || p == nil {
@@ -168,6 +172,7 @@ func (c *graphCall) commit(rp *repo, sha string, load func() (*commit, error)) o
 		})}
 	}
 	o := c.objectFields(rp, "Commit", sha)
+	maps.Copy(o, c.commitExtras(rp, sha, load, actor))
 	maps.Copy(o, obj{
 		"url": c.f.web("/%s/commit/%s", rp.fullName(), sha), "resourcePath": fmt.Sprintf("/%s/commit/%s", rp.fullName(), sha),
 		"message":         from(func(cm *commit) (any, error) { return cm.Message, nil }),
@@ -201,11 +206,11 @@ func (c *graphCall) commit(rp *repo, sha string, load func() (*commit, error)) o
 		"status":            lazy(func(map[string]any) (any, error) { return c.status(rp, sha) }),
 		"statusCheckRollup": lazy(func(map[string]any) (any, error) { return c.rollup(rp, sha) }),
 		"checkSuites": lazy(func(args map[string]any) (any, error) {
-			runs, err := c.latestCheckRuns(rp.ID, sha)
+			suites, err := list(c.reader, scanSuite, "SELECT "+suiteCols+" FROM check_suites u WHERE u.repo_id = ? AND u.sha = ? ORDER BY u.id", rp.ID, sha)
 			if err != nil {
 				return nil, err
 			}
-			return connect("checkSuites", args, runs, func(k *checkRun) (obj, error) { return c.suite(rp, k), nil })
+			return connect("checkSuites", args, suites, func(u *checkSuite) (obj, error) { return c.suite(rp, u), nil })
 		}),
 		"associatedPullRequests": lazy(func(args map[string]any) (any, error) {
 			all, err := list(c.reader, scanIssue, "SELECT "+issueCols+issueFrom+"WHERE i.repo_id = ? AND (p.head_sha = ? OR p.merge_sha = ?) ORDER BY i.number", rp.ID, sha, sha)
@@ -236,7 +241,7 @@ func (c *graphCall) required(rp *repo, name string) lazy {
 func (c *graphCall) statusContext(rp *repo, s *status) obj {
 	return obj{
 		"__typename": "StatusContext", "id": nodeID("SC", s.ID), "context": s.Context, "description": orNull(s.Description), "state": upper(s.State),
-		"targetUrl": orNull(s.TargetURL), "createdAt": s.Created.String(), "creator": c.actorID(s.CreatorID), "isRequired": c.required(rp, s.Context),
+		"targetUrl": orNull(s.TargetURL), "avatarUrl": c.f.web("/static/avatar.svg"), "createdAt": s.Created.String(), "creator": c.actorID(s.CreatorID), "isRequired": c.required(rp, s.Context),
 	}
 }
 
@@ -269,18 +274,75 @@ func (c *graphCall) checkRun(rp *repo, k *checkRun) obj {
 		"__typename": "CheckRun", "id": nodeID("CR", k.ID), "databaseId": k.ID, "name": k.Name, "status": upper(k.Status), "conclusion": orNull(upper(k.Conclusion)),
 		"detailsUrl": orNull(k.DetailsURL), "externalId": orNull(k.ExternalID), "startedAt": k.Started.orNull(), "completedAt": k.Completed.orNull(),
 		"title": orNull(out.Title), "summary": orNull(out.Summary), "text": orNull(out.Text), "url": c.f.web("/%s/commit/%s", rp.fullName(), k.SHA),
-		"isRequired": c.required(rp, k.Name), "checkSuite": lazy(func(map[string]any) (any, error) { return c.suite(rp, k), nil }),
+		"isRequired": c.required(rp, k.Name), "checkSuite": lazy(func(map[string]any) (any, error) {
+			u, err := c.suiteID(rp.ID, k.SuiteID)
+			if err != nil {
+				return orNil(nil, err)
+			}
+			return c.suite(rp, u), nil
+		}),
 	}
 }
 
-// suite stands for the suite GitHub would make around a run: one each.
-func (c *graphCall) suite(rp *repo, k *checkRun) obj {
+func (c *graphCall) suite(rp *repo, u *checkSuite) obj {
+	folded := func(get func(status, conclusion string) any) lazy {
+		return func(map[string]any) (any, error) {
+			runs, err := c.suiteRuns(u.ID)
+			if err != nil {
+				return nil, err
+			}
+			return get(suiteState(runs)), nil
+		}
+	}
 	return obj{
-		"__typename": "CheckSuite", "id": nodeID("CS", k.ID), "status": upper(k.Status), "conclusion": orNull(upper(k.Conclusion)), "workflowRun": nil,
+		"__typename": "CheckSuite", "id": nodeID("CS", u.ID), "databaseId": u.ID, "workflowRun": nil,
+		"status":     folded(func(status, _ string) any { return upper(status) }),
+		"conclusion": folded(func(_, conclusion string) any { return orNull(upper(conclusion)) }),
+		"commit":     lazy(func(map[string]any) (any, error) { return c.commitSHA(rp, u.SHA), nil }),
+		"app": lazy(func(map[string]any) (any, error) {
+			p, err := c.appOf(u.CreatorID)
+			if err != nil {
+				return nil, err
+			}
+			return obj{"id": nodeID("A", p.ID), "databaseId": p.ID, "name": p.Name, "slug": p.Slug}, nil
+		}),
 		"checkRuns": lazy(func(args map[string]any) (any, error) {
-			return connect("checkRuns", args, []checkRun{*k}, func(k *checkRun) (obj, error) { return c.checkRun(rp, k), nil })
+			runs, err := c.suiteRuns(u.ID)
+			if err != nil {
+				return nil, err
+			}
+			return connect("checkRuns", args, runs, func(k *checkRun) (obj, error) { return c.checkRun(rp, k), nil })
 		}),
 	}
+}
+
+// runCounts and statusCounts count by state, as a rollup shows them.
+func runCounts(runs []checkRun) []any {
+	n := map[string]int{}
+	for _, k := range runs {
+		state := k.Status
+		if state == "completed" {
+			state = k.Conclusion
+		}
+		n[upper(state)]++
+	}
+	return counted(n)
+}
+
+func statusCounts(statuses []status) []any {
+	n := map[string]int{}
+	for _, s := range statuses {
+		n[upper(s.State)]++
+	}
+	return counted(n)
+}
+
+func counted(n map[string]int) []any {
+	out := []any{}
+	for _, state := range slices.Sorted(maps.Keys(n)) {
+		out = append(out, obj{"state": state, "count": n[state]})
+	}
+	return out
 }
 
 // rollup joins statuses and check runs.
@@ -312,6 +374,11 @@ func (c *graphCall) rollup(rp *repo, sha string) (any, error) {
 		all = append(all, c.statusContext(rp, &statuses[i]))
 	}
 	return obj{"__typename": "StatusCheckRollup", "id": "SCR_" + sha, "state": state, "contexts": lazy(func(args map[string]any) (any, error) {
-		return connect("contexts", args, all, func(o *obj) (obj, error) { return *o, nil })
+		conn, err := connect("contexts", args, all, func(o *obj) (obj, error) { return *o, nil })
+		if o, ok := conn.(obj); ok {
+			o["checkRunCount"], o["statusContextCount"] = len(runs), len(statuses)
+			o["checkRunCountsByState"], o["statusContextCountsByState"] = runCounts(runs), statusCounts(statuses)
+		}
+		return conn, err
 	})}, nil
 }

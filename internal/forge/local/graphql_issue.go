@@ -8,13 +8,13 @@ import (
 )
 
 func (c *graphCall) label(rp *repo, l *label) (obj, error) {
-	return obj{"__typename": "Label", "id": nodeID("LA", l.ID), "name": l.Name, "color": l.Color, "description": orNull(l.Description), "isDefault": false,
+	return obj{"__typename": "Label", "id": nodeID("LA", l.ID), "name": l.Name, "color": l.Color, "description": orNull(l.Description), "isDefault": false, "createdAt": nil, "updatedAt": nil,
 		"url": c.f.web("/%s/pulls?label=%s", rp.fullName(), escapePath(l.Name))}, nil
 }
 
 func (c *graphCall) milestone(rp *repo, m *milestone) obj {
 	return obj{"__typename": "Milestone", "id": nodeID("MI", m.ID), "number": m.Number, "title": m.Title, "description": orNull(m.Description), "state": upper(m.State),
-		"dueOn": m.Due.orNull(), "url": c.f.web("/%s/milestone/%d", rp.fullName(), m.Number)}
+		"closed": m.State == "closed", "creator": c.actorID(m.CreatorID), "createdAt": m.Created.String(), "updatedAt": m.Updated.String(), "dueOn": m.Due.orNull(), "url": c.f.web("/%s/milestone/%d", rp.fullName(), m.Number)}
 }
 
 func (c *graphCall) issueOrPull(rp *repo, i *issue) obj {
@@ -27,7 +27,7 @@ func (c *graphCall) issueOrPull(rp *repo, i *issue) obj {
 // issueFields holds what issues and pull requests share.
 func (c *graphCall) issueFields(rp *repo, i *issue) obj {
 	url := c.f.web("/%s/%s/%d", rp.fullName(), i.webKind(), i.Number)
-	return obj{
+	return with(c.issueExtras(rp, i), obj{
 		"databaseId": i.ID, "number": i.Number, "title": i.Title, "body": i.Body, "bodyText": i.Body, "closed": i.State == "closed", "closedAt": i.Closed.orNull(),
 		"createdAt": i.Created.String(), "updatedAt": i.Updated.String(), "url": url, "permalink": url, "resourcePath": strings.TrimPrefix(url, c.f.base), "locked": i.Locked,
 		"author":     c.actorID(i.AuthorID),
@@ -67,13 +67,15 @@ func (c *graphCall) issueFields(rp *repo, i *issue) obj {
 			}
 			return connect("comments", args, all, func(cm *comment) (obj, error) { return c.comment(rp, i, cm), nil })
 		}),
-	}
+	})
 }
 
 func (c *graphCall) comment(rp *repo, i *issue, cm *comment) obj {
 	return obj{
 		"__typename": "IssueComment", "id": nodeID("IC", cm.ID), "databaseId": cm.ID, "author": c.actorID(cm.AuthorID), "body": cm.Body, "createdAt": cm.Created.String(),
 		"updatedAt": cm.Updated.String(), "url": c.f.web("/%s/%s/%d#issuecomment-%d", rp.fullName(), i.webKind(), i.Number, cm.ID), "isMinimized": false, "minimizedReason": nil,
+		"includesCreatedEdit": cm.Updated != cm.Created, "viewerDidAuthor": cm.AuthorID == c.viewer.ID, "viewerCanUpdate": cm.AuthorID == c.viewer.ID, "viewerCanDelete": cm.AuthorID == c.viewer.ID,
+		"reactionGroups": c.reactionGroups("comment", cm.ID),
 		"authorAssociation": lazy(func(map[string]any) (any, error) {
 			a, err := c.accountID(cm.AuthorID)
 			if err != nil {
@@ -120,6 +122,7 @@ func (c *graphCall) pull(rp *repo, i *issue) obj {
 		}
 	}
 	o := c.issueFields(rp, i)
+	maps.Copy(o, c.pullExtras(rp, i))
 	maps.Copy(o, obj{
 		"__typename": "PullRequest", "id": nodeID("PR", i.ID), "state": state, "merged": state == "MERGED", "isDraft": p.Draft, "isCrossRepository": p.HeadRepoID != rp.ID,
 		"maintainerCanModify": p.Modify, "mergedAt": p.Merged.orNull(), "mergedBy": c.actorID(p.MergedBy),
@@ -210,10 +213,10 @@ func (c *graphCall) pull(rp *repo, i *issue) obj {
 				all = append(all, c.actor(&users[k]))
 			}
 			for k := range teams {
-				all = append(all, obj{"__typename": "Team", "id": nodeID("T", teams[k].ID), "name": teams[k].Name, "slug": teams[k].Slug, "organization": c.actor(&rp.Owner)})
+				all = append(all, c.teamNode(&rp.Owner, &teams[k]))
 			}
 			return connect("reviewRequests", args, all, func(o *obj) (obj, error) {
-				return obj{"__typename": "ReviewRequest", "id": fmt.Sprintf("RR_%d_%v", i.ID, (*o)["id"]), "requestedReviewer": *o}, nil
+				return obj{"__typename": "ReviewRequest", "id": fmt.Sprintf("RR_%d_%v", i.ID, (*o)["id"]), "asCodeOwner": false, "requestedReviewer": *o}, nil
 			})
 		}),
 	})
@@ -227,19 +230,32 @@ func (c *graphCall) reviewList(rp *repo, i *issue, args map[string]any, field st
 	}
 	all = slices.DeleteFunc(all, func(v review) bool { return v.State == "PENDING" && v.AuthorID != c.viewer.ID })
 	return connect(field, args, choose(all), func(v *review) (obj, error) {
-		at := v.Submitted.String()
-		return obj{
-			"__typename": "PullRequestReview", "id": nodeID("PRR", v.ID), "databaseId": v.ID, "author": c.actorID(v.AuthorID), "body": v.Body, "createdAt": at, "updatedAt": at,
-			"submittedAt": at, "state": v.State, "url": c.f.web("/%s/pull/%d#pullrequestreview-%d", rp.fullName(), i.Number, v.ID), "commit": c.commitSHA(rp, v.SHA),
-			"authorAssociation": lazy(func(map[string]any) (any, error) {
-				a, err := c.accountID(v.AuthorID)
-				if err != nil {
-					return nil, err
-				}
-				return c.association(rp, a)
-			}),
-		}, nil
+		return c.review(rp, i, v), nil
 	})
+}
+
+func (c *graphCall) review(rp *repo, i *issue, v *review) obj {
+	at := v.Submitted.String()
+	return obj{
+		"includesCreatedEdit": false, "viewerDidAuthor": v.AuthorID == c.viewer.ID, "reactionGroups": c.reactionGroups("review", v.ID),
+		"comments": lazy(func(args map[string]any) (any, error) {
+			all, err := c.reviewComments(i.ID)
+			if err != nil {
+				return nil, err
+			}
+			all = slices.DeleteFunc(all, func(rc reviewComment) bool { return rc.ReviewID != v.ID })
+			return connect("comments", args, all, func(rc *reviewComment) (obj, error) { return c.diffComment(rp, i, rc), nil })
+		}),
+		"__typename": "PullRequestReview", "id": nodeID("PRR", v.ID), "databaseId": v.ID, "author": c.actorID(v.AuthorID), "body": v.Body, "createdAt": at, "updatedAt": at,
+		"submittedAt": at, "state": v.State, "url": c.f.web("/%s/pull/%d#pullrequestreview-%d", rp.fullName(), i.Number, v.ID), "commit": c.commitSHA(rp, v.SHA),
+		"authorAssociation": lazy(func(map[string]any) (any, error) {
+			a, err := c.accountID(v.AuthorID)
+			if err != nil {
+				return nil, err
+			}
+			return c.association(rp, a)
+		}),
+	}
 }
 
 // issueList resolves Repository.issues and Repository.pullRequests.
@@ -268,6 +284,14 @@ func (c *graphCall) issueList(rp *repo, args map[string]any, field string) (any,
 		}
 		where += " AND EXISTS (SELECT 1 FROM issue_labels x JOIN labels l ON l.id = x.label_id WHERE x.issue_id = i.id AND (" + strings.Join(parts, " OR ") + "))"
 	}
+	if by, ok := args["filterBy"].(map[string]any); ok {
+		var more []any
+		var err error
+		if where, more, err = c.issueFilter(by, where); err != nil {
+			return nil, err
+		}
+		vals = append(vals, more...)
+	}
 	for arg, col := range map[string]string{"headRefName": "p.head_ref", "baseRefName": "p.base_ref"} {
 		if v := strArg(args, arg); v != "" {
 			where, vals = where+" AND "+col+" = ?", append(vals, v)
@@ -287,4 +311,54 @@ func (c *graphCall) issueList(rp *repo, args map[string]any, field string) (any,
 		return nil, err
 	}
 	return connect(field, args, all, func(i *issue) (obj, error) { return c.issueOrPull(rp, i), nil })
+}
+
+// issueFilter adds the conditions of a filterBy argument.
+func (c *graphCall) issueFilter(by map[string]any, where string) (string, []any, error) {
+	var vals []any
+	login := func(s string) string {
+		if s == "@me" {
+			return c.viewer.Login
+		}
+		return s
+	}
+	for _, s := range listArg(by, "states") {
+		where, vals = where+" AND i.state = ?", append(vals, lower(s))
+	}
+	for _, l := range listArg(by, "labels") {
+		where += " AND EXISTS (SELECT 1 FROM issue_labels x JOIN labels l ON l.id = x.label_id WHERE x.issue_id = i.id AND l.name = ?)"
+		vals = append(vals, l)
+	}
+	switch s := strArg(by, "assignee"); s {
+	case "":
+	case "*":
+		where += " AND EXISTS (SELECT 1 FROM assignees x WHERE x.issue_id = i.id)"
+	default:
+		where, vals = where+" AND EXISTS (SELECT 1 FROM assignees x WHERE x.issue_id = i.id AND x.user_id = "+byLogin+")", append(vals, login(s))
+	}
+	if s := strArg(by, "createdBy"); s != "" {
+		where, vals = where+" AND i.author_id = "+byLogin, append(vals, login(s))
+	}
+	if s := strArg(by, "mentioned"); s != "" {
+		where, vals = where+" AND i.body LIKE ? ESCAPE '\\'", append(vals, like("@"+login(s)))
+	}
+	number := strArg(by, "milestoneNumber")
+	if number == "" {
+		number = strArg(by, "milestone")
+	}
+	switch number {
+	case "":
+	case "*":
+		where += " AND i.milestone_id != 0"
+	default:
+		where, vals = where+" AND i.milestone_id = (SELECT id FROM milestones WHERE repo_id = i.repo_id AND number = ?)", append(vals, number)
+	}
+	if s := strArg(by, "since"); s != "" {
+		c, err := dateCondition(term{Key: "updated", Value: ">=" + s})
+		if err != nil {
+			return "", nil, err
+		}
+		where, vals = where+" AND "+c.sql, append(vals, c.args...)
+	}
+	return where, vals, nil
 }

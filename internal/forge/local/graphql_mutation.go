@@ -1,106 +1,703 @@
 package local
 
-// mutationRoot offers what has no REST counterpart (drafts) and the most used others.
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// mutation answers with the fields of its payload, clientMutationId left out.
+type mutation func(in map[string]any) (obj, error)
+
+// mutationRoot offers what clients do through GraphQL; each field ends in the
+// same transactions as its REST counterpart.
 func (c *graphCall) mutationRoot() obj {
-	// change runs do on the pull request named by the input, for its author or people with write permission.
-	change := func(do func(t *txn, rp *repo, i *issue) error) lazy {
-		return func(args map[string]any) (any, error) {
+	root := obj{}
+	for name, do := range map[string]mutation{
+		"addComment": c.addComment, "updateIssueComment": c.updateComment, "deleteIssueComment": c.removeComment,
+		"closePullRequest": c.stateOf("pullRequestId", "pullRequest", "closed"), "reopenPullRequest": c.stateOf("pullRequestId", "pullRequest", "open"),
+		"closeIssue": c.stateOf("issueId", "issue", "closed"), "reopenIssue": c.stateOf("issueId", "issue", "open"),
+		"convertPullRequestToDraft": c.draft(true), "markPullRequestReadyForReview": c.draft(false),
+		"mergePullRequest": c.mergeMutation, "updatePullRequestBranch": c.updateBranchMutation, "createPullRequest": c.createPullMutation,
+		"updatePullRequest": c.updateIssueMutation("pullRequestId", "pullRequest"), "updateIssue": c.updateIssueMutation("id", "issue"),
+		"createIssue": c.createIssueMutation, "deleteIssue": c.deleteIssueMutation, "transferIssue": c.transferMutation,
+		"pinIssue": c.pin(true), "unpinIssue": c.pin(false), "lockLockable": c.lock(true), "unlockLockable": c.lock(false),
+		"requestReviews": c.requestReviewsMutation, "addPullRequestReview": c.addReviewMutation, "dismissPullRequestReview": c.dismissMutation,
+		"addLabelsToLabelable": c.labelMutation, "removeLabelsFromLabelable": c.labelMutation, "clearLabelsFromLabelable": c.labelMutation,
+		"archiveRepository": c.archive(true), "unarchiveRepository": c.archive(false), "changeUserStatus": c.changeStatus,
+		"addAssigneesToAssignable": c.assignMutation(true), "removeAssigneesFromAssignable": c.assignMutation(false),
+	} {
+		root[name] = lazy(func(args map[string]any) (any, error) {
 			in, _ := args["input"].(map[string]any)
-			rp, i, err := c.issueNode(strArg(in, "pullRequestId"))
+			c.mutating = name
+			o, err := do(in)
 			if err != nil {
 				return nil, err
 			}
-			p, err := c.permission(rp, c.viewer)
-			if err != nil {
-				return nil, err
-			}
-			if i.Pull == nil || p < permTriage && i.AuthorID != c.viewer.ID {
-				return nil, &graphError{"FORBIDDEN", c.viewer.Login + " does not have the correct permissions to execute this mutation."}
-			}
-			if err := c.f.write(c.ctx, func(t *txn) error { return do(t, rp, i) }); err != nil {
-				return nil, err
-			}
-			return obj{"clientMutationId": in["clientMutationId"], "pullRequest": c.pull(rp, i)}, nil
-		}
+			o["clientMutationId"] = in["clientMutationId"]
+			return o, nil
+		})
 	}
-	state := func(to string) lazy {
-		return change(func(t *txn, rp *repo, i *issue) error {
-			if to == "open" && i.State == "closed" {
+	return root
+}
+
+func (c *graphCall) denied() error {
+	return &graphError{"FORBIDDEN", c.viewer.Login + " does not have the correct permissions to execute `" + strings.ToUpper(c.mutating[:1]) + c.mutating[1:] + "`"}
+}
+
+// subject finds the issue or pull request of a global id for somebody with a
+// permission; own admits its author too.
+func (c *graphCall) subject(id string, need permission, own bool) (*repo, *issue, permission, error) {
+	rp, i, err := c.issueNode(id)
+	if err != nil {
+		return nil, nil, permNone, err
+	}
+	p, err := c.permission(rp, c.viewer)
+	if err != nil {
+		return nil, nil, permNone, err
+	}
+	name := "issues"
+	if i.Pull != nil {
+		name = "pull_requests"
+	}
+	if c.mutating == "mergePullRequest" {
+		name = "contents"
+	}
+	if c.viewer.grant != nil && !c.viewer.grant.reaches(rp) || !c.viewer.grant.allows(name, "write") && !(name != "contents" && c.viewer.grant.allows("issues", "write")) {
+		return nil, nil, permNone, &graphError{"FORBIDDEN", "Resource not accessible by integration"}
+	}
+	if p < need && !(own && i.AuthorID == c.viewer.ID) {
+		return nil, nil, permNone, c.denied()
+	}
+	if rp.Archived {
+		return nil, nil, permNone, &graphError{"FORBIDDEN", "Repository was archived so is read-only."}
+	}
+	return rp, i, p, nil
+}
+
+func (c *graphCall) write(do func(t *txn) error) error { return c.f.write(c.ctx, do) }
+
+// shown reads an issue again and renders it under a field.
+func (c *graphCall) shown(field string, rp *repo, i *issue) (obj, error) {
+	i, err := c.issueID(i.ID)
+	if err != nil {
+		return nil, err
+	}
+	return obj{field: c.issueOrPull(rp, i)}, nil
+}
+
+func (c *graphCall) addComment(in map[string]any) (obj, error) {
+	rp, i, p, err := c.subject(strArg(in, "subjectId"), permRead, true)
+	if err != nil {
+		return nil, err
+	}
+	if i.Locked && p < permWrite {
+		return nil, &graphError{"FORBIDDEN", "Unable to create comment because issue is locked."}
+	}
+	var cm *comment
+	err = c.write(func(t *txn) error {
+		cm, err = t.addComment(rp, i, c.viewer, strArg(in, "body"))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return obj{"subject": c.issueOrPull(rp, i), "commentEdge": obj{"cursor": cursor(1), "node": c.comment(rp, i, cm)}}, nil
+}
+
+// commentNode finds a comment by global id, for its author and people with write access.
+func (c *graphCall) commentNode(id string) (*repo, *issue, *comment, error) {
+	n, err := numberOf(id, "IC")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cm, err := one(c.reader, scanComment, "SELECT "+commentCols+" FROM comments c WHERE c.id = ?", n)
+	if errors.Is(err, errNotFound) {
+		return nil, nil, nil, missingNode(id)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	i, err := c.issueID(cm.IssueID)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	rp, i, p, err := c.subject(issueNodeID(i), permRead, true)
+	if err == nil && cm.AuthorID != c.viewer.ID && p < permWrite {
+		err = c.denied()
+	}
+	return rp, i, cm, err
+}
+
+func issueNodeID(i *issue) string {
+	if i.Pull != nil {
+		return nodeID("PR", i.ID)
+	}
+	return nodeID("I", i.ID)
+}
+
+func missingNode(id string) error {
+	return &graphError{"NOT_FOUND", fmt.Sprintf("Could not resolve to a node with the global id of '%s'", truncate(id, 80))}
+}
+
+// numberOf takes the number out of a global id of a kind.
+func numberOf(id, kind string) (int64, error) {
+	num, ok := strings.CutPrefix(id, kind+"_")
+	n, err := strconv.ParseInt(num, 10, 64)
+	if !ok || err != nil {
+		return 0, missingNode(id)
+	}
+	return n, nil
+}
+
+func (c *graphCall) updateComment(in map[string]any) (obj, error) {
+	rp, i, cm, err := c.commentNode(strArg(in, "id"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(func(t *txn) error { return t.editComment(rp, i, cm, c.viewer, strArg(in, "body")) }); err != nil {
+		return nil, err
+	}
+	return obj{"issueComment": c.comment(rp, i, cm)}, nil
+}
+
+func (c *graphCall) removeComment(in map[string]any) (obj, error) {
+	rp, i, cm, err := c.commentNode(strArg(in, "id"))
+	if err != nil {
+		return nil, err
+	}
+	return obj{}, c.write(func(t *txn) error { return t.deleteComment(rp, i, cm, c.viewer) })
+}
+
+func (c *graphCall) stateOf(arg, field, to string) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, i, _, err := c.subject(strArg(in, arg), permTriage, true)
+		if err != nil {
+			return nil, err
+		}
+		if (i.Pull != nil) != (field == "pullRequest") {
+			return nil, missingNode(strArg(in, arg))
+		}
+		err = c.write(func(t *txn) error {
+			if to == "open" && i.Pull != nil && i.State == "closed" {
 				if err := t.mayReopen(rp, i); err != nil {
 					return err
 				}
 			}
-			return t.setState(rp, i, c.viewer, to, "")
+			return t.setState(rp, i, c.viewer, to, lower(strArg(in, "stateReason")))
 		})
+		if err != nil {
+			return nil, err
+		}
+		return c.shown(field, rp, i)
 	}
-	draft := func(to bool) lazy {
-		return change(func(t *txn, rp *repo, i *issue) error { return t.setDraft(rp, i, c.viewer, to) })
+}
+
+func (c *graphCall) draft(to bool) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, i, _, err := c.subject(strArg(in, "pullRequestId"), permWrite, true)
+		if err != nil {
+			return nil, err
+		}
+		if i.Pull == nil {
+			return nil, missingNode(strArg(in, "pullRequestId"))
+		}
+		if err := c.write(func(t *txn) error { return t.setDraft(rp, i, c.viewer, to) }); err != nil {
+			return nil, err
+		}
+		return c.shown("pullRequest", rp, i)
 	}
-	return obj{
-		"closePullRequest": state("closed"), "reopenPullRequest": state("open"),
-		"convertPullRequestToDraft": draft(true), "markPullRequestReadyForReview": draft(false),
-		"addComment": lazy(func(args map[string]any) (any, error) {
-			in, _ := args["input"].(map[string]any)
-			rp, i, err := c.issueNode(strArg(in, "subjectId"))
+}
+
+func (c *graphCall) mergeMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "pullRequestId"), permWrite, false)
+	if err != nil {
+		return nil, err
+	}
+	req := mergeRequest{Method: lower(strArg(in, "mergeMethod")), Title: strArg(in, "commitHeadline"), Message: strArg(in, "commitBody"), SHA: strArg(in, "expectedHeadOid")}
+	if _, err := c.f.merge(c.ctx, rp, i.Number, c.viewer, req); err != nil {
+		return nil, err
+	}
+	return c.shown("pullRequest", rp, i)
+}
+
+func (c *graphCall) updateBranchMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "pullRequestId"), permRead, true)
+	if err != nil {
+		return nil, err
+	}
+	if i.Pull == nil {
+		return nil, missingNode(strArg(in, "pullRequestId"))
+	}
+	if err := c.f.updatePull(c.ctx, rp, i, c.viewer, strArg(in, "expectedHeadOid")); err != nil {
+		return nil, err
+	}
+	return c.shown("pullRequest", rp, i)
+}
+
+// repoNode finds a repository by global id.
+func (c *graphCall) repoNode(id string) (*repo, permission, error) {
+	n, err := numberOf(id, "R")
+	if err != nil {
+		return nil, permNone, err
+	}
+	rp, err := c.repoID(n)
+	if errors.Is(err, errNotFound) {
+		return nil, permNone, missingNode(id)
+	}
+	if err != nil {
+		return nil, permNone, err
+	}
+	p, err := c.permission(rp, c.viewer)
+	if err == nil && p < permRead {
+		err = missingNode(id)
+	}
+	return rp, p, err
+}
+
+func (c *graphCall) createPullMutation(in map[string]any) (obj, error) {
+	rp, _, err := c.repoNode(strArg(in, "repositoryId"))
+	if err != nil {
+		return nil, err
+	}
+	if !c.viewer.grant.allows("pull_requests", "write") {
+		return nil, &graphError{"FORBIDDEN", "Resource not accessible by integration"}
+	}
+	head := strArg(in, "headRefName")
+	if id := strArg(in, "headRepositoryId"); id != "" && !strings.Contains(head, ":") {
+		from, _, err := c.repoNode(id)
+		if err != nil {
+			return nil, err
+		}
+		head = from.Owner.Login + ":" + head
+	}
+	n := newPull{Title: strArg(in, "title"), Body: strArg(in, "body"), Head: head, Base: strArg(in, "baseRefName")}
+	n.Draft, _ = in["draft"].(bool)
+	if modify, ok := in["maintainerCanModify"].(bool); ok {
+		n.Modify = &modify
+	}
+	i, err := c.f.openPull(c.ctx, rp, c.viewer, n)
+	if err != nil {
+		return nil, err
+	}
+	return c.shown("pullRequest", rp, i)
+}
+
+// labelNamesOf turns global ids of labels of a repository into names.
+func (c *graphCall) labelNamesOf(rp *repo, ids []string) ([]string, error) {
+	var names []string
+	for _, id := range ids {
+		n, err := numberOf(id, "LA")
+		if err != nil {
+			return nil, err
+		}
+		l, err := one(c.reader, scanLabel, "SELECT "+labelCols+" FROM labels l WHERE l.repo_id = ? AND l.id = ?", rp.ID, n)
+		if errors.Is(err, errNotFound) {
+			return nil, missingNode(id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, l.Name)
+	}
+	return names, nil
+}
+
+func (c *graphCall) loginsOf(ids []string) ([]string, error) {
+	var logins []string
+	for _, id := range ids {
+		n, err := numberOf(id, "U")
+		if err != nil {
+			return nil, err
+		}
+		a, err := c.accountID(n)
+		if err != nil {
+			return nil, err
+		}
+		if a.ID == 0 {
+			return nil, missingNode(id)
+		}
+		logins = append(logins, a.Login)
+	}
+	return logins, nil
+}
+
+// milestoneOf returns the number of a milestone by global id, 0 for none.
+func (c *graphCall) milestoneOf(rp *repo, id string) (int, error) {
+	if id == "" {
+		return 0, nil
+	}
+	n, err := numberOf(id, "MI")
+	if err != nil {
+		return 0, err
+	}
+	m, err := one(c.reader, scanMilestone, "SELECT "+milestoneCols+" FROM milestones m WHERE m.id = ? AND m.repo_id = ?", n, rp.ID)
+	if errors.Is(err, errNotFound) {
+		return 0, missingNode(id)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return m.Number, nil
+}
+
+func (c *graphCall) createIssueMutation(in map[string]any) (obj, error) {
+	rp, p, err := c.repoNode(strArg(in, "repositoryId"))
+	if err != nil {
+		return nil, err
+	}
+	if !c.viewer.grant.allows("issues", "write") || rp.Archived {
+		return nil, c.denied()
+	}
+	n := newIssue{Title: strArg(in, "title"), Body: strArg(in, "body")}
+	if p >= permTriage { // as by REST: dropped without a word otherwise
+		if n.Labels, err = c.labelNamesOf(rp, listArg(in, "labelIds")); err != nil {
+			return nil, err
+		}
+		if n.Assignees, err = c.loginsOf(listArg(in, "assigneeIds")); err != nil {
+			return nil, err
+		}
+		if n.Milestone, err = c.milestoneOf(rp, strArg(in, "milestoneId")); err != nil {
+			return nil, err
+		}
+	}
+	var i *issue
+	err = c.write(func(t *txn) error {
+		i, err = t.openIssue(rp, c.viewer, n)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.shown("issue", rp, i)
+}
+
+// updateIssueMutation edits as PATCH does; absent fields stay.
+func (c *graphCall) updateIssueMutation(arg, field string) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, i, p, err := c.subject(strArg(in, arg), permRead, true)
+		if err != nil {
+			return nil, err
+		}
+		var e issueEdit
+		text := func(name string) *string {
+			if s, ok := in[name].(string); ok {
+				return &s
+			}
+			return nil
+		}
+		e.Title, e.Body = text("title"), text("body")
+		if s := text("state"); s != nil {
+			v := lower(*s)
+			e.State = &v
+		}
+		if in["labelIds"] != nil {
+			names, err := c.labelNamesOf(rp, listArg(in, "labelIds"))
 			if err != nil {
 				return nil, err
 			}
-			var cm *comment
-			err = c.f.write(c.ctx, func(t *txn) error {
-				var err error
-				cm, err = t.addComment(rp, i, c.viewer, strArg(in, "body"))
+			labels := labelNames(names)
+			e.Labels = &labels
+		}
+		if in["assigneeIds"] != nil {
+			logins, err := c.loginsOf(listArg(in, "assigneeIds"))
+			if err != nil {
+				return nil, err
+			}
+			e.Assignees = &logins
+		}
+		if id, ok := in["milestoneId"]; ok {
+			s, _ := id.(string)
+			n, err := c.milestoneOf(rp, s)
+			if err != nil {
+				return nil, err
+			}
+			e.Milestone = nullableInt{set: true, value: n}
+		}
+		base, err := c.f.newBase(c.reader, rp, i, text("baseRefName"))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.write(func(t *txn) error { return t.applyEdit(rp, i, c.viewer, p, e, base) }); err != nil {
+			return nil, err
+		}
+		return c.shown(field, rp, i)
+	}
+}
+
+func (c *graphCall) deleteIssueMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "issueId"), permAdmin, false)
+	if err != nil {
+		return nil, err
+	}
+	if i.Pull != nil {
+		return nil, missingNode(strArg(in, "issueId"))
+	}
+	return obj{"repository": c.repository(rp)}, c.write(func(t *txn) error { return t.deleteIssue(rp, i, c.viewer) })
+}
+
+func (c *graphCall) transferMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "issueId"), permWrite, false)
+	if err != nil {
+		return nil, err
+	}
+	to, p, err := c.repoNode(strArg(in, "repositoryId"))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case i.Pull != nil:
+		return nil, missingNode(strArg(in, "issueId"))
+	case p < permWrite:
+		return nil, c.denied()
+	case to.Owner.ID != rp.Owner.ID || to.ID == rp.ID:
+		return nil, &graphError{"UNPROCESSABLE", "Issues can only be transferred to another repository of the same owner."}
+	}
+	if err := c.write(func(t *txn) error { return t.transferIssue(rp, to, i, c.viewer) }); err != nil {
+		return nil, err
+	}
+	return c.shown("issue", to, i)
+}
+
+// maxPinned is GitHub's.
+const maxPinned = 3
+
+func (c *graphCall) pin(on bool) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, i, _, err := c.subject(strArg(in, "issueId"), permWrite, false)
+		if err != nil {
+			return nil, err
+		}
+		if i.Pull != nil {
+			return nil, missingNode(strArg(in, "issueId"))
+		}
+		err = c.write(func(t *txn) error {
+			n, err := t.count("SELECT count(*) FROM issues WHERE repo_id = ? AND pinned > 0 AND id != ?", rp.ID, i.ID)
+			if err != nil {
 				return err
-			})
-			if err != nil {
-				return nil, err
 			}
-			return obj{"clientMutationId": in["clientMutationId"], "subject": c.issueOrPull(rp, i), "commentEdge": obj{"cursor": cursor(1), "node": c.comment(rp, i, cm)}}, nil
-		}),
-		"addLabelsToLabelable": lazy(func(args map[string]any) (any, error) {
-			in, _ := args["input"].(map[string]any)
-			rp, i, err := c.issueNode(strArg(in, "labelableId"))
-			if err != nil {
-				return nil, err
+			if on && n >= maxPinned {
+				return &graphError{"UNPROCESSABLE", "Maximum 3 pinned issues per repository"}
 			}
-			p, err := c.permission(rp, c.viewer)
-			if err != nil {
-				return nil, err
+			if i.Pinned.IsZero() != on {
+				return nil
 			}
-			if p < permTriage {
-				return nil, &graphError{"FORBIDDEN", c.viewer.Login + " does not have the correct permissions to execute this mutation."}
+			at, action := when{}, "unpinned"
+			if on {
+				at, action = t.now, "pinned"
 			}
-			var names []string
-			for _, id := range listArg(in, "labelIds") {
-				l, err := one(c.reader, scanLabel, "SELECT "+labelCols+" FROM labels l WHERE l.repo_id = ? AND 'LA_' || l.id = ?", rp.ID, id)
-				if err != nil {
-					return nil, err
-				}
-				names = append(names, l.Name)
+			if _, err := t.exec("UPDATE issues SET pinned = ? WHERE id = ?", at, i.ID); err != nil {
+				return err
 			}
-			err = c.f.write(c.ctx, func(t *txn) error { return t.addLabels(rp, i, c.viewer, names) })
-			return obj{"clientMutationId": in["clientMutationId"]}, err
-		}),
-		"mergePullRequest": lazy(func(args map[string]any) (any, error) {
-			in, _ := args["input"].(map[string]any)
-			rp, i, err := c.issueNode(strArg(in, "pullRequestId"))
-			if err != nil {
-				return nil, err
+			if err := t.record(i, c.viewer, event{Event: action}); err != nil {
+				return err
 			}
-			p, err := c.permission(rp, c.viewer)
-			if err != nil {
-				return nil, err
-			}
-			if p < permWrite {
-				return nil, &graphError{"FORBIDDEN", c.viewer.Login + " does not have the correct permissions to execute this mutation."}
-			}
-			req := mergeRequest{Method: lower(strArg(in, "mergeMethod")), Title: strArg(in, "commitHeadline"), Message: strArg(in, "commitBody"), SHA: strArg(in, "expectedHeadOid")}
-			if _, err := c.f.merge(c.ctx, rp, i.Number, c.viewer, req); err != nil {
-				return nil, err
-			}
-			if i, err = c.issueID(i.ID); err != nil {
-				return nil, err
-			}
-			return obj{"clientMutationId": in["clientMutationId"], "pullRequest": c.pull(rp, i)}, nil
-		}),
+			return t.emitIssue(rp, i, c.viewer, action, nil)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return c.shown("issue", rp, i)
 	}
+}
+
+func (c *graphCall) lock(on bool) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, i, _, err := c.subject(strArg(in, "lockableId"), permWrite, false)
+		if err != nil {
+			return nil, err
+		}
+		reason := strings.ReplaceAll(lower(strArg(in, "lockReason")), "_", " ")
+		if reason == "off topic" {
+			reason = "off-topic"
+		}
+		if err := c.write(func(t *txn) error { return t.setLocked(rp, i, c.viewer, on, reason) }); err != nil {
+			return nil, err
+		}
+		return c.shown(map[bool]string{true: "lockedRecord", false: "unlockedRecord"}[on], rp, i)
+	}
+}
+
+func (c *graphCall) requestReviewsMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "pullRequestId"), permTriage, true)
+	if err != nil {
+		return nil, err
+	}
+	if i.Pull == nil {
+		return nil, missingNode(strArg(in, "pullRequestId"))
+	}
+	logins, err := c.loginsOf(listArg(in, "userIds"))
+	if err != nil {
+		return nil, err
+	}
+	var slugs []string
+	for _, id := range listArg(in, "teamIds") {
+		n, err := numberOf(id, "T")
+		if err != nil {
+			return nil, err
+		}
+		t, err := c.teamID(n)
+		if err != nil {
+			return nil, err
+		}
+		slugs = append(slugs, t.Slug)
+	}
+	err = c.write(func(t *txn) error {
+		if union, _ := in["union"].(bool); !union { // the given ones replace all others
+			have, err := t.reviewers(i.ID)
+			if err != nil {
+				return err
+			}
+			var gone []string
+			for _, a := range have {
+				if !slices.Contains(logins, a.Login) {
+					gone = append(gone, a.Login)
+				}
+			}
+			if err := t.unrequestReviews(rp, i, c.viewer, gone, nil); err != nil {
+				return err
+			}
+		}
+		return t.requestReviews(rp, i, c.viewer, logins, slugs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.shown("pullRequest", rp, i)
+}
+
+func (c *graphCall) addReviewMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "pullRequestId"), permRead, true)
+	if err != nil {
+		return nil, err
+	}
+	if i.Pull == nil {
+		return nil, missingNode(strArg(in, "pullRequestId"))
+	}
+	var v *review
+	err = c.write(func(t *txn) error {
+		v, err = t.addReview(rp, i, c.viewer, newReview{Event: strArg(in, "event"), Body: strArg(in, "body"), SHA: strArg(in, "commitOID")})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return obj{"pullRequestReview": c.review(rp, i, v)}, nil
+}
+
+func (c *graphCall) dismissMutation(in map[string]any) (obj, error) {
+	id := strArg(in, "pullRequestReviewId")
+	n, err := numberOf(id, "PRR")
+	if err != nil {
+		return nil, err
+	}
+	v, err := one(c.reader, scanReview, "SELECT "+reviewCols+" FROM reviews v WHERE v.id = ?", n)
+	if errors.Is(err, errNotFound) {
+		return nil, missingNode(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	rp, i, _, err := c.subject(nodeID("PR", v.IssueID), permWrite, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(func(t *txn) error { return t.dismissReview(rp, i, v, c.viewer, strArg(in, "message")) }); err != nil {
+		return nil, err
+	}
+	return obj{"pullRequestReview": c.review(rp, i, v)}, nil
+}
+
+func (c *graphCall) labelMutation(in map[string]any) (obj, error) {
+	rp, i, _, err := c.subject(strArg(in, "labelableId"), permTriage, false)
+	if err != nil {
+		return nil, err
+	}
+	names, err := c.labelNamesOf(rp, listArg(in, "labelIds"))
+	if err != nil {
+		return nil, err
+	}
+	mutating := c.mutating
+	err = c.write(func(t *txn) error {
+		switch mutating {
+		case "addLabelsToLabelable":
+			return t.addLabels(rp, i, c.viewer, names)
+		case "clearLabelsFromLabelable":
+			return t.setLabels(rp, i, c.viewer, nil)
+		}
+		for _, n := range names {
+			if _, err := t.removeLabel(rp, i, c.viewer, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.shown("labelable", rp, i)
+}
+
+func (c *graphCall) assignMutation(add bool) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, i, _, err := c.subject(strArg(in, "assignableId"), permTriage, false)
+		if err != nil {
+			return nil, err
+		}
+		logins, err := c.loginsOf(listArg(in, "assigneeIds"))
+		if err != nil {
+			return nil, err
+		}
+		err = c.write(func(t *txn) error {
+			if !add {
+				return t.unassign(rp, i, c.viewer, logins)
+			}
+			_, err := t.assign(rp, i, c.viewer, logins)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return c.shown("assignable", rp, i)
+	}
+}
+
+func (c *graphCall) archive(on bool) mutation {
+	return func(in map[string]any) (obj, error) {
+		rp, p, err := c.repoNode(strArg(in, "repositoryId"))
+		if err != nil {
+			return nil, err
+		}
+		if p < permAdmin || !c.viewer.grant.allows("administration", "write") {
+			return nil, c.denied()
+		}
+		if rp.Archived != on {
+			rp.Archived = on
+			err = c.write(func(t *txn) error {
+				return t.saveRepo(rp, c.viewer, map[bool]string{true: "archived", false: "unarchived"}[on], obj{"changes": obj{}})
+			})
+		}
+		return obj{"repository": c.repository(rp)}, err
+	}
+}
+
+// changeStatus says whether the viewer is busy.
+func (c *graphCall) changeStatus(in map[string]any) (obj, error) {
+	if c.viewer.grant != nil {
+		return nil, c.denied()
+	}
+	a := *c.viewer
+	a.Settings = with(a.Settings)
+	a.Settings["busy"], _ = in["limitedAvailability"].(bool)
+	a.Settings["status"] = truncate(strArg(in, "message"), 80)
+	err := c.write(func(t *txn) error {
+		_, err := t.exec("UPDATE accounts SET settings = ? WHERE id = ?", a.Settings, a.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return obj{"status": c.accountExtras(&a)["status"]}, nil
 }

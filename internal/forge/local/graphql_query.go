@@ -1,7 +1,6 @@
 package local
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,8 +75,11 @@ func (c *graphCall) queryRoot() obj {
 			}
 			return c.repository(rp), nil
 		}),
-		"search": lazy(c.searchField),
-		"node":   lazy(func(args map[string]any) (any, error) { return c.node(strArg(args, "id")) }),
+		"__schema": lazy(func(map[string]any) (any, error) { return c.schemaObj(), nil }),
+		"__type":   lazy(c.typeByName),
+		"resource": lazy(c.resource),
+		"search":   lazy(c.searchField),
+		"node":     lazy(func(args map[string]any) (any, error) { return c.node(strArg(args, "id")) }),
 		"nodes": lazy(func(args map[string]any) (any, error) {
 			var out []any
 			for _, id := range listArg(args, "ids") {
@@ -90,7 +92,7 @@ func (c *graphCall) queryRoot() obj {
 			return out, nil
 		}),
 		"rateLimit": lazy(func(map[string]any) (any, error) {
-			s, _ := c.f.rates.spend(c.viewer.Login, "graphql", 0)
+			s, _ := c.f.rates.spend((&caller{account: c.viewer}).who(), "graphql", 0)
 			return obj{"cost": 1, "limit": s.Limit, "nodeCount": 0, "remaining": s.Remaining, "used": s.Used, "resetAt": when{s.Reset}.String()}, nil
 		}),
 	}
@@ -175,35 +177,21 @@ func (c *graphCall) actor(a *account) obj {
 	if kind == kindOrg {
 		id = "O"
 	}
-	return obj{
-		"__typename": kind, "id": nodeID(id, a.ID), "databaseId": a.ID, "login": a.Login, "name": orNull(a.Name), "email": a.Email, "description": orNull(a.Name),
+	return with(c.accountExtras(a), obj{
+		"__typename": kind, "id": nodeID(id, a.ID), "databaseId": a.ID, "login": a.Login, "name": orNull(a.Name), "email": a.Email,
 		"avatarUrl": c.f.web("/static/avatar.svg"), "resourcePath": "/" + a.Login, "url": c.f.web("/%s", a.Login), "createdAt": a.Created.String(),
-		"isSiteAdmin": a.Admin, "isViewer": a.ID == c.viewer.ID, "status": nil,
+		"isSiteAdmin": a.Admin, "isViewer": a.ID == c.viewer.ID,
 		"viewerCanAdminister": lazy(func(map[string]any) (any, error) {
 			role, err := c.orgRole(a.ID, c.viewer.ID)
 			return role == "admin", err
 		}),
 		"membersWithRole": lazy(func(args map[string]any) (any, error) {
-			all, err := list(c.reader, scanAccount, "SELECT "+accountCols+" FROM accounts a JOIN members m ON m.user_id = a.id WHERE m.org_id = ? ORDER BY a.login", a.ID)
-			if err != nil {
-				return nil, err
-			}
-			return connect("membersWithRole", args, all, c.actorOf)
+			return c.memberList("membersWithRole", args, "SELECT "+accountCols+", upper(m.role) FROM accounts a JOIN members m ON m.user_id = a.id WHERE m.org_id = ? ORDER BY a.login", a.ID)
 		}),
 		"repositories": lazy(func(args map[string]any) (any, error) {
-			all, err := list(c.reader, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE r.owner_id = ? ORDER BY r.name", a.ID)
-			if err != nil {
-				return nil, err
-			}
-			if all, err = c.visible(all, c.viewer); err != nil {
-				return nil, err
-			}
-			if fork, ok := args["isFork"].(bool); ok {
-				all = slices.DeleteFunc(all, func(rp repo) bool { return (rp.ParentID != 0) != fork })
-			}
-			return connect("repositories", args, all, func(rp *repo) (obj, error) { return c.repository(rp), nil })
+			return c.repoList("repositories", args, "r.owner_id = ?", a.ID)
 		}),
-	}
+	})
 }
 
 func (c *graphCall) actorOf(a *account) (obj, error) { return c.actor(a), nil }
@@ -230,10 +218,10 @@ func (c *graphCall) repository(rp *repo) obj {
 		visibility = "PRIVATE"
 	}
 	viewerPerm := func() (permission, error) { return c.permission(rp, c.viewer) }
-	return obj{
+	return with(c.repoExtras(rp), obj{
 		"__typename": "Repository", "id": nodeID("R", rp.ID), "databaseId": rp.ID, "name": rp.Name, "nameWithOwner": rp.fullName(), "owner": c.actor(&rp.Owner),
 		"description": orNull(rp.Description), "url": c.f.web("/%s", rp.fullName()), "resourcePath": "/" + rp.fullName(), "isPrivate": rp.Private, "isArchived": rp.Archived,
-		"isFork": rp.ParentID != 0, "isDisabled": false, "isInOrganization": rp.Owner.Kind == kindOrg, "visibility": visibility, "hasIssuesEnabled": true,
+		"isFork": rp.ParentID != 0, "isDisabled": false, "isInOrganization": rp.Owner.Kind == kindOrg, "visibility": visibility,
 		"createdAt": rp.Created.String(), "updatedAt": rp.Updated.String(), "pushedAt": rp.Pushed.orNull(),
 		"mergeCommitAllowed": rp.AllowMerge, "squashMergeAllowed": rp.AllowSquash, "rebaseMergeAllowed": rp.AllowRebase, "deleteBranchOnMerge": rp.DeleteBranch,
 		"isEmpty": lazy(func(map[string]any) (any, error) {
@@ -329,16 +317,19 @@ func (c *graphCall) repository(rp *repo) obj {
 			return c.label(rp, l)
 		}),
 		"labels": lazy(func(args map[string]any) (any, error) {
-			all, err := list(c.reader, scanLabel, "SELECT "+labelCols+" FROM labels l WHERE l.repo_id = ? AND l.name LIKE ? ESCAPE '\\' ORDER BY l.name", rp.ID, like(strArg(args, "query")))
+			all, err := list(c.reader, scanLabel, "SELECT "+labelCols+" FROM labels l WHERE l.repo_id = ? AND l.name LIKE ? ESCAPE '\\' ORDER BY "+orderOf(args, map[string]string{"NAME": "l.name", "CREATED_AT": "l.id"}, "l.name"), rp.ID, like(strArg(args, "query")))
 			if err != nil {
 				return nil, err
 			}
 			return connect("labels", args, all, func(l *label) (obj, error) { return c.label(rp, l) })
 		}),
 		"milestones": lazy(func(args map[string]any) (any, error) {
-			all, err := list(c.reader, scanMilestone, "SELECT "+milestoneCols+" FROM milestones m WHERE m.repo_id = ? ORDER BY m.number", rp.ID)
+			all, err := list(c.reader, scanMilestone, "SELECT "+milestoneCols+" FROM milestones m WHERE m.repo_id = ? ORDER BY "+orderOf(args, map[string]string{"NUMBER": "m.number", "CREATED_AT": "m.id", "DUE_DATE": "m.due", "UPDATED_AT": "m.updated"}, "m.number"), rp.ID)
 			if err != nil {
 				return nil, err
+			}
+			if states := listArg(args, "states"); len(states) > 0 {
+				all = slices.DeleteFunc(all, func(m milestone) bool { return !slices.Contains(states, upper(m.State)) })
 			}
 			return connect("milestones", args, all, func(m *milestone) (obj, error) { return c.milestone(rp, m), nil })
 		}),
@@ -360,12 +351,64 @@ func (c *graphCall) repository(rp *repo) obj {
 				return nil, err
 			}
 			return connect("branchProtectionRules", args, all, func(v *row) (obj, error) {
-				var p protection
-				err := json.Unmarshal([]byte(v.rules), &p)
-				return protectionRule(rp, v.branch, &p), err
+				p, err := parseProtection(v.branch, v.rules)
+				if err != nil {
+					return nil, err
+				}
+				return protectionRule(rp, v.branch, p), nil
 			})
 		}),
+	})
+}
+
+// orderOf turns an orderBy argument into an ORDER BY clause of fixed words.
+func orderOf(args map[string]any, columns map[string]string, fallback string) string {
+	by, ok := args["orderBy"].(map[string]any)
+	if !ok || columns[strArg(by, "field")] == "" {
+		return fallback
 	}
+	if strArg(by, "direction") == "DESC" {
+		return columns[strArg(by, "field")] + " DESC"
+	}
+	return columns[strArg(by, "field")] + " ASC"
+}
+
+// resource finds what an address of the forge's pages shows.
+func (c *graphCall) resource(args map[string]any) (any, error) {
+	path := strings.Trim(strings.TrimPrefix(strArg(args, "url"), c.f.base), "/")
+	p := strings.Split(path, "/")
+	if len(p) == 1 && validLogin(p[0]) {
+		a, err := c.account(p[0])
+		if err != nil {
+			return orNil(nil, err)
+		}
+		return c.actor(a), nil
+	}
+	if len(p) < 2 {
+		return nil, nil
+	}
+	rp, err := c.reader.repo(p[0], p[1])
+	if err == nil {
+		var perm permission
+		if perm, err = c.permission(rp, c.viewer); err == nil && perm < permRead {
+			err = errNotFound
+		}
+	}
+	if err != nil {
+		return orNil(nil, err)
+	}
+	if len(p) == 2 {
+		return c.repository(rp), nil
+	}
+	n, err := strconv.Atoi(p[len(p)-1])
+	if err != nil || len(p) != 4 || p[2] != "issues" && p[2] != "pull" {
+		return nil, nil //nolint:nilerr // not an address of something
+	}
+	i, err := c.reader.issue(rp.ID, n)
+	if err != nil {
+		return orNil(nil, err)
+	}
+	return c.issueOrPull(rp, i), nil
 }
 
 func (c *graphCall) collaboratorList(rp *repo, args map[string]any) (any, error) {
@@ -382,7 +425,7 @@ func (c *graphCall) collaboratorList(rp *repo, args map[string]any) (any, error)
 	}
 	return connect("collaborators", args, all, func(a *account) (obj, error) {
 		p, err := c.granted(rp, a)
-		o := c.actor(a)
+		o := c.actor(a) // the permission belongs to the edge
 		o["permission"] = upper(p.String())
 		return o, err
 	})
@@ -423,17 +466,14 @@ func (c *graphCall) searchField(args map[string]any) (any, error) {
 		conn, err = connect("search", args, hits[:min(len(hits), searchHits)], func(h *found) (obj, error) { return c.issueOrPull(h.repo, &h.issue), nil })
 	case "REPOSITORY":
 		var all []repo
-		if all, err = list(c.reader, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE r.name LIKE ? ESCAPE '\\' ORDER BY r.id", like(q)); err != nil {
-			return nil, err
-		}
-		if all, err = c.visible(all, c.viewer); err != nil {
+		if all, err = c.reposLike(q, c.viewer); err != nil {
 			return nil, err
 		}
 		counts["repositoryCount"] = len(all)
 		conn, err = connect("search", args, all, func(rp *repo) (obj, error) { return c.repository(rp), nil })
 	default:
 		var all []account
-		if all, err = list(c.reader, scanAccount, "SELECT "+accountCols+" FROM accounts a WHERE a.kind != ? AND (a.login LIKE ? ESCAPE '\\' OR a.name LIKE ? ESCAPE '\\' OR a.email = ? COLLATE NOCASE) ORDER BY a.id", kindBot, like(q), like(q), q); err != nil {
+		if all, err = c.accountsLike(q); err != nil {
 			return nil, err
 		}
 		counts["userCount"] = len(all)

@@ -188,7 +188,7 @@ func TestGraphQLErrors(t *testing.T) {
 		"an unknown field":              {`{viewer{login nonsense}}`, "Field 'nonsense' doesn't exist on type 'User'"},
 		"a missing repository":          {`{repository(owner:"acme",name:"nope"){name}}`, "Could not resolve to a Repository with the name 'acme/nope'."},
 		"a private repository":          {`{repository(owner:"acme",name:"safe"){name}}`, "Could not resolve to a Repository with the name 'acme/safe'."},
-		"a connection without bounds":   {`{repository(owner:"acme",name:"app"){labels{totalCount}}}`, "You must provide a `first` or `last` value to properly paginate the `labels` connection."},
+		"a connection without bounds":   {`{repository(owner:"acme",name:"app"){labels{nodes{name}}}}`, "You must provide a `first` or `last` value to properly paginate the `labels` connection."},
 		"too large a page":              {`{repository(owner:"acme",name:"app"){labels(first:101){totalCount}}}`, "exceeds the `first` limit of 100 records"},
 		"a syntax error":                {`{viewer{login}`, "Expected Name"},
 		"a bad search":                  {`{search(type:ISSUE,query:"frob:x",first:1){issueCount}}`, "frob:x is not understood"},

@@ -369,3 +369,14 @@ func (r *receiver) wait(name string, skip int) received {
 		}
 	}
 }
+
+// eventually asks again until ok, for what the forge does after it has answered.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("%s did not happen", what)
+}

@@ -2,58 +2,20 @@ package local
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// protection is the stored form of branch protection, in the words of
-// GitHub's request body.
-type protection struct {
-	RequiredStatusChecks *struct {
-		Strict   bool     `json:"strict"`
-		Contexts []string `json:"contexts"`
-	} `json:"required_status_checks"`
-	EnforceAdmins              bool `json:"enforce_admins"`
-	RequiredPullRequestReviews *struct {
-		DismissStaleReviews          bool `json:"dismiss_stale_reviews"`
-		RequireCodeOwnerReviews      bool `json:"require_code_owner_reviews"`
-		RequiredApprovingReviewCount int  `json:"required_approving_review_count"`
-	} `json:"required_pull_request_reviews"`
-	Restrictions *struct {
-		Users []string `json:"users"`
-		Teams []string `json:"teams"`
-		Apps  []string `json:"apps"`
-	} `json:"restrictions"`
-	RequiredLinearHistory bool `json:"required_linear_history"`
-	AllowForcePushes      bool `json:"allow_force_pushes"`
-	AllowDeletions        bool `json:"allow_deletions"`
-}
-
-// protection returns the rules of a branch, nil without any.
-func (r *reader) protection(repoID int64, branch string) (*protection, error) {
-	raw, err := one(r, scalar[string], "SELECT rules FROM protections WHERE repo_id = ? AND branch = ?", repoID, branch)
-	if errors.Is(err, errNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var p protection
-	if err := json.Unmarshal([]byte(*raw), &p); err != nil {
-		return nil, fmt.Errorf("protection of branch %s: %w", branch, err)
-	}
-	return &p, nil
-}
-
 // verdict is what GitHub would say about merging a pull request.
 type verdict struct {
 	Mergeable bool
 	State     string // CLEAN, DIRTY, BLOCKED, BEHIND, UNSTABLE, DRAFT
 	Decision  string // APPROVED, CHANGES_REQUESTED, REVIEW_REQUIRED or ""
-	Blocked   string // for people: why branch protection refuses
+	Behind    bool   // a rule wants the head to contain the base, and it does not
+	Sources   []*ruleSource
+	Evidence  *evidence
 }
 
 // judge computes the verdict on an open pull request. The merge itself is
@@ -62,14 +24,18 @@ func (f *Forge) judge(ctx context.Context, rp *repo, i *issue) (*verdict, error)
 	r := f.read(ctx)
 	p := i.Pull
 	v := &verdict{State: "UNKNOWN"}
-	var err error
-	rules, err := r.protection(rp.ID, p.BaseRef)
+	all, err := r.rulesFor(rp, p.BaseRef)
 	if err != nil {
 		return nil, err
 	}
-	if v.Decision, err = r.reviewDecision(rp, i, rules); err != nil {
+	v.Sources = all
+	if v.Evidence, err = r.evidenceFor(rp, p.HeadSHA); err != nil {
 		return nil, err
 	}
+	if err := r.countReviews(rp, i, v.Evidence); err != nil {
+		return nil, err
+	}
+	v.Decision = decision(v.Evidence, needed(all))
 	if i.State != "open" {
 		return v, nil
 	}
@@ -84,33 +50,27 @@ func (f *Forge) judge(ctx context.Context, rp *repo, i *issue) (*verdict, error)
 	if v.Mergeable, err = f.mergeable(ctx, rp, i, tip); err != nil {
 		return nil, err
 	}
-	statuses, err := r.latestStatuses(rp.ID, p.HeadSHA)
-	if err != nil {
-		return nil, err
+	blocked := false
+	for _, s := range all {
+		blocked = blocked || s.unmet(v.Evidence) != ""
 	}
-	runs, err := r.latestCheckRuns(rp.ID, p.HeadSHA)
-	if err != nil {
-		return nil, err
-	}
-	v.Blocked = blockedBy(rules, v.Decision, statuses, runs)
-	behind := false
-	if rules != nil && rules.RequiredStatusChecks != nil && rules.RequiredStatusChecks.Strict {
+	if anyRule(all, func(s *ruleSource) bool { return s.Strict }) {
 		in, err := f.bare(rp.ID).isAncestor(ctx, tip, p.HeadSHA)
 		if err != nil {
 			return nil, err
 		}
-		behind = !in
+		v.Behind = !in
 	}
 	switch {
 	case !v.Mergeable:
 		v.State = "DIRTY"
 	case p.Draft:
 		v.State = "DRAFT"
-	case v.Blocked != "":
+	case blocked:
 		v.State = "BLOCKED"
-	case behind:
+	case v.Behind:
 		v.State = "BEHIND"
-	case unstable(statuses, runs):
+	case unstable(v.Evidence.Statuses, v.Evidence.Runs):
 		v.State = "UNSTABLE"
 	default:
 		v.State = "CLEAN"
@@ -135,11 +95,24 @@ func (f *Forge) mergeable(ctx context.Context, rp *repo, i *issue, tip string) (
 	})
 }
 
-// reviewDecision folds the latest opinion of each reviewer with write access.
-func (r *reader) reviewDecision(rp *repo, i *issue, rules *protection) (string, error) {
-	all, err := r.reviews(i.ID)
+// reviewDecision is the decision alone, for searches.
+func (r *reader) reviewDecision(rp *repo, i *issue) (string, error) {
+	all, err := r.rulesFor(rp, i.Pull.BaseRef)
 	if err != nil {
 		return "", err
+	}
+	var e evidence
+	if err := r.countReviews(rp, i, &e); err != nil {
+		return "", err
+	}
+	return decision(&e, needed(all)), nil
+}
+
+// countReviews folds the latest opinion of each reviewer with write access.
+func (r *reader) countReviews(rp *repo, i *issue, e *evidence) error {
+	all, err := r.reviews(i.ID)
+	if err != nil {
+		return err
 	}
 	latest := map[int64]string{}
 	for _, v := range all {
@@ -148,70 +121,37 @@ func (r *reader) reviewDecision(rp *repo, i *issue, rules *protection) (string, 
 			latest[v.AuthorID] = v.State
 		}
 	}
-	approvals, changes := 0, false
 	for id, state := range latest {
 		a, err := r.accountID(id)
 		if err != nil {
-			return "", err
+			return err
 		}
 		p, err := r.granted(rp, a)
 		if err != nil {
-			return "", err
+			return err
 		}
 		if p < permWrite {
 			continue
 		}
 		switch state {
 		case "APPROVED":
-			approvals++
+			e.Approvals++
 		case "CHANGES_REQUESTED":
-			changes = true
+			e.Changes = true
 		}
 	}
-	need := 0
-	if rules != nil && rules.RequiredPullRequestReviews != nil {
-		need = max(1, rules.RequiredPullRequestReviews.RequiredApprovingReviewCount)
-	}
-	switch {
-	case changes:
-		return "CHANGES_REQUESTED", nil
-	case approvals > 0 && approvals >= need:
-		return "APPROVED", nil
-	case need > 0:
-		return "REVIEW_REQUIRED", nil
-	}
-	return "", nil
+	return nil
 }
 
-// blockedBy names the first unmet rule in GitHub's words.
-func blockedBy(rules *protection, decision string, statuses []status, runs []checkRun) string {
-	if rules == nil {
-		return ""
-	}
-	if rules.RequiredPullRequestReviews != nil && decision != "APPROVED" {
-		return "At least 1 approving review is required by reviewers with write access."
-	}
-	if rules.RequiredStatusChecks == nil {
-		return ""
-	}
-	for _, c := range rules.RequiredStatusChecks.Contexts {
-		found, ok := false, false
-		for _, s := range statuses {
-			if s.Context == c {
-				found, ok = true, s.State == "success"
-			}
-		}
-		for _, k := range runs {
-			if k.Name == c && !ok {
-				found, ok = true, checkPassed(k)
-			}
-		}
-		switch {
-		case !found:
-			return fmt.Sprintf("Required status check %q is expected.", c)
-		case !ok:
-			return fmt.Sprintf("Required status check %q has not succeeded.", c)
-		}
+// decision words the opinions of reviewers.
+func decision(e *evidence, need int) string {
+	switch {
+	case e.Changes:
+		return "CHANGES_REQUESTED"
+	case e.Approvals > 0 && e.Approvals >= need:
+		return "APPROVED"
+	case need > 0:
+		return "REVIEW_REQUIRED"
 	}
 	return ""
 }
@@ -264,32 +204,12 @@ func (f *Forge) merge(ctx context.Context, rp *repo, number int, actor *account,
 	case method == "rebase" && !rp.AllowRebase:
 		return "", notAllowed("Rebase merges are not allowed on this repository.")
 	}
-	rules, err := r.protection(rp.ID, p.BaseRef)
-	if err != nil {
-		return "", err
-	}
-	if err := r.mayPush(rp, rules, actor); err != nil {
-		return "", err
-	}
-	if rules != nil && rules.RequiredLinearHistory && method == "merge" {
-		return "", notAllowed("This branch must not contain merge commits.")
-	}
 	v, err := f.judge(ctx, rp, i)
 	if err != nil {
 		return "", err
 	}
-	perm, err := r.permission(rp, actor)
-	if err != nil {
+	if err := r.mayMerge(rp, actor, v, method); err != nil {
 		return "", err
-	}
-	bypass := perm == permAdmin && rules != nil && !rules.EnforceAdmins
-	switch {
-	case !v.Mergeable:
-		return "", notAllowed("Pull Request is not mergeable")
-	case v.Blocked != "" && !bypass:
-		return "", notAllowed(v.Blocked)
-	case v.State == "BEHIND" && !bypass:
-		return "", notAllowed("Head branch is out of date. Review and try the merge again.")
 	}
 	b := f.bare(rp.ID)
 	base := "refs/heads/" + p.BaseRef
@@ -320,7 +240,10 @@ func (f *Forge) merge(ctx context.Context, rp *repo, number int, actor *account,
 	if err := f.syncLocked(ctx, rp.ID, actor); err != nil {
 		return "", err
 	}
-	if rp.DeleteBranch && p.HeadRepoID == rp.ID {
+	if rp.DeleteBranch && p.HeadRepoID == rp.ID && p.HeadRef != rp.DefaultBranch {
+		if no, err := f.read(ctx).judgeMove(rp, actor, refMove{"refs/heads/" + p.HeadRef, p.HeadSHA, ""}); err != nil || no.Message != "" {
+			return sha, err // a protected head stays
+		}
 		if err := b.updateRef(context.WithoutCancel(ctx), "refs/heads/"+p.HeadRef, "", p.HeadSHA); err != nil && !errors.Is(err, errRefMoved) {
 			return "", err
 		}
@@ -329,31 +252,63 @@ func (f *Forge) merge(ctx context.Context, rp *repo, number int, actor *account,
 	return sha, nil
 }
 
-// mayPush refuses people whom a branch's restrictions leave out.
-func (r *reader) mayPush(rp *repo, rules *protection, actor *account) error {
-	if rules == nil || rules.Restrictions == nil {
-		return nil
-	}
-	perm, err := r.granted(rp, actor)
-	if err != nil {
-		return err
-	}
-	if perm == permAdmin && !rules.EnforceAdmins {
-		return nil
-	}
-	if slices.ContainsFunc(append(rules.Restrictions.Users, rules.Restrictions.Apps...), func(s string) bool { return strings.EqualFold(s, actor.Login) }) {
-		return nil
-	}
-	for _, slug := range rules.Restrictions.Teams {
-		n, err := r.count("SELECT count(*) FROM team_members m JOIN teams t ON t.id = m.team_id WHERE t.org_id = ? AND t.slug = ? AND m.user_id = ?", rp.Owner.ID, slug, actor.ID)
+// mayMerge refuses a merge that the rules of the base branch forbid to actor.
+func (r *reader) mayMerge(rp *repo, actor *account, v *verdict, method string) error {
+	behind := ""
+	for _, s := range v.Sources {
+		free, err := r.bypassed(rp, s, actor, true)
 		if err != nil {
 			return err
 		}
-		if n > 0 {
-			return nil
+		if free {
+			continue
+		}
+		if s.Push != nil {
+			in, err := r.among(rp, s.Push, actor)
+			if err != nil {
+				return err
+			}
+			if !in {
+				return notAllowed("You're not authorized to push to this branch. Visit the protected branches documentation for more information.")
+			}
+		}
+		if s.NoUpdate {
+			return s.refuse("Cannot update this protected ref.")
+		}
+		if method == "merge" && s.Linear {
+			return s.refuse(refuseMerges)
+		}
+		if len(s.Methods) > 0 && !slices.Contains(s.Methods, method) {
+			return s.refuse(fmt.Sprintf("%s merges are not allowed by the rules of this branch.", method))
+		}
+		if !v.Mergeable {
+			continue // said below, whatever else is wrong
+		}
+		if why := s.unmet(v.Evidence); why != "" {
+			return s.refuse(why)
+		}
+		if s.Strict && v.Behind && behind == "" {
+			behind = "Head branch is out of date. Review and try the merge again."
+			if !s.Classic {
+				behind = "Repository rule violations found\n\n" + behind
+			}
 		}
 	}
-	return notAllowed("You're not authorized to push to this branch. Visit the protected branches documentation for more information.")
+	switch {
+	case !v.Mergeable:
+		return notAllowed("Pull Request is not mergeable")
+	case behind != "":
+		return notAllowed(behind)
+	}
+	return nil
+}
+
+// refuse words a refusal as its source does.
+func (s *ruleSource) refuse(why string) error {
+	if !s.Classic {
+		why = "Repository rule violations found\n\n" + why + "\n\n"
+	}
+	return notAllowed(why)
 }
 
 // forgeSignature is the committer of merges made here.

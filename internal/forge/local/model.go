@@ -14,6 +14,9 @@ type account struct {
 	Admin       bool
 	DefaultPerm string
 	Created     when
+	Settings    settings
+
+	grant *grant // of the installation of an App that acts in this request
 }
 
 const (
@@ -22,10 +25,10 @@ const (
 	kindOrg  = "Organization"
 )
 
-const accountCols = "a.id, a.login, a.kind, a.name, a.email, a.admin, a.default_permission, a.created"
+const accountCols = "a.id, a.login, a.kind, a.name, a.email, a.admin, a.default_permission, a.created, a.settings"
 
 func (a *account) fields() []any {
-	return []any{&a.ID, &a.Login, &a.Kind, &a.Name, &a.Email, &a.Admin, &a.DefaultPerm, &a.Created}
+	return []any{&a.ID, &a.Login, &a.Kind, &a.Name, &a.Email, &a.Admin, &a.DefaultPerm, &a.Created, &a.Settings}
 }
 
 func scanAccount(s scanner, a *account) error { return s.Scan(a.fields()...) }
@@ -68,22 +71,23 @@ type repo struct {
 	DeleteBranch                         bool
 	PusherID                             int64
 	Created, Updated, Pushed             when
+	Settings                             settings
 }
 
-const repoCols = "r.id, r.name, r.description, r.private, r.archived, r.default_branch, r.parent_id, r.allow_merge, r.allow_squash, r.allow_rebase, r.delete_branch, r.pusher_id, r.created, r.updated, r.pushed, " + accountCols
+const repoCols = "r.id, r.name, r.description, r.private, r.archived, r.default_branch, r.parent_id, r.allow_merge, r.allow_squash, r.allow_rebase, r.delete_branch, r.pusher_id, r.created, r.updated, r.pushed, r.settings, " + accountCols
 
 const repoFrom = " FROM repos r JOIN accounts a ON a.id = r.owner_id "
 
 func scanRepo(s scanner, r *repo) error {
 	return s.Scan(append([]any{&r.ID, &r.Name, &r.Description, &r.Private, &r.Archived, &r.DefaultBranch, &r.ParentID, &r.AllowMerge,
-		&r.AllowSquash, &r.AllowRebase, &r.DeleteBranch, &r.PusherID, &r.Created, &r.Updated, &r.Pushed}, r.Owner.fields()...)...)
+		&r.AllowSquash, &r.AllowRebase, &r.DeleteBranch, &r.PusherID, &r.Created, &r.Updated, &r.Pushed, &r.Settings}, r.Owner.fields()...)...)
 }
 
 // fullName is "owner/name".
 func (r *repo) fullName() string { return r.Owner.Login + "/" + r.Name }
 
 func (r *reader) repo(owner, name string) (*repo, error) {
-	return one(r, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE a.login = ? AND r.name = ?", owner, name)
+	return one(r, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE a.login = ? AND r.name = ? AND r.copying = 0", owner, name)
 }
 
 func (r *reader) repoID(id int64) (*repo, error) {
@@ -106,8 +110,10 @@ type issue struct {
 	Title, Body              string
 	State, StateReason       string
 	Locked                   bool
+	LockReason               string
 	MilestoneID              int64
 	Created, Updated, Closed when
+	Pinned                   when
 	ClosedBy                 int64
 	Pull                     *pull
 }
@@ -127,7 +133,7 @@ type pull struct {
 	Mergeable                            bool
 }
 
-const issueCols = "i.id, i.repo_id, i.author_id, i.number, i.title, i.body, i.state, i.state_reason, i.locked, i.milestone_id, i.created, i.updated, i.closed, i.closed_by, i.is_pull, " +
+const issueCols = "i.id, i.repo_id, i.author_id, i.number, i.title, i.body, i.state, i.state_reason, i.locked, i.lock_reason, i.milestone_id, i.created, i.updated, i.closed, i.pinned, i.closed_by, i.is_pull, " +
 	"coalesce(p.head_repo_id,0), coalesce(p.head_ref,''), coalesce(p.head_sha,''), coalesce(p.base_ref,''), coalesce(p.base_sha,''), coalesce(p.draft,0), coalesce(p.modify,0), " +
 	"coalesce(p.merged,0), coalesce(p.merged_by,0), coalesce(p.merge_sha,''), coalesce(p.additions,0), coalesce(p.deletions,0), coalesce(p.files,0), coalesce(p.commits,0), " +
 	"coalesce(p.intent_sha,''), coalesce(p.intent_by,0), coalesce(p.checked_base,''), coalesce(p.checked_head,''), coalesce(p.mergeable,0)"
@@ -137,8 +143,8 @@ const issueFrom = " FROM issues i LEFT JOIN pulls p ON p.issue_id = i.id "
 func scanIssue(s scanner, i *issue) error {
 	var p pull
 	var isPull bool
-	err := s.Scan(&i.ID, &i.RepoID, &i.AuthorID, &i.Number, &i.Title, &i.Body, &i.State, &i.StateReason, &i.Locked, &i.MilestoneID,
-		&i.Created, &i.Updated, &i.Closed, &i.ClosedBy, &isPull,
+	err := s.Scan(&i.ID, &i.RepoID, &i.AuthorID, &i.Number, &i.Title, &i.Body, &i.State, &i.StateReason, &i.Locked, &i.LockReason, &i.MilestoneID,
+		&i.Created, &i.Updated, &i.Closed, &i.Pinned, &i.ClosedBy, &isPull,
 		&p.HeadRepoID, &p.HeadRef, &p.HeadSHA, &p.BaseRef, &p.BaseSHA, &p.Draft, &p.Modify, &p.Merged, &p.MergedBy, &p.MergeSHA,
 		&p.Additions, &p.Deletions, &p.Files, &p.Commits, &p.IntentSHA, &p.IntentBy, &p.CheckedBase, &p.CheckedHead, &p.Mergeable)
 	if isPull {
@@ -247,12 +253,14 @@ type reviewComment struct {
 	ReplyTo                         int64
 	Body                            string
 	Created, Updated                when
+	StartLine                       int
+	StartSide, Subject              string
 }
 
-const reviewCommentCols = "w.id, w.issue_id, w.review_id, w.author_id, w.path, w.position, w.line, w.side, w.hunk, w.sha, w.reply_to, w.body, w.created, w.updated"
+const reviewCommentCols = "w.id, w.issue_id, w.review_id, w.author_id, w.path, w.position, w.line, w.side, w.hunk, w.sha, w.reply_to, w.body, w.created, w.updated, w.start_line, w.start_side, w.subject"
 
 func scanReviewComment(s scanner, c *reviewComment) error {
-	return s.Scan(&c.ID, &c.IssueID, &c.ReviewID, &c.AuthorID, &c.Path, &c.Position, &c.Line, &c.Side, &c.Hunk, &c.SHA, &c.ReplyTo, &c.Body, &c.Created, &c.Updated)
+	return s.Scan(&c.ID, &c.IssueID, &c.ReviewID, &c.AuthorID, &c.Path, &c.Position, &c.Line, &c.Side, &c.Hunk, &c.SHA, &c.ReplyTo, &c.Body, &c.Created, &c.Updated, &c.StartLine, &c.StartSide, &c.Subject)
 }
 
 func (r *reader) reviewComments(issueID int64) ([]reviewComment, error) {
@@ -273,8 +281,10 @@ func scanEvent(s scanner, e *event) error {
 	return s.Scan(&e.ID, &e.IssueID, &e.ActorID, &e.Event, &e.SubjectID, &e.Label, &e.Color, &e.SHA, &e.Before, &e.After, &e.Created)
 }
 
+const eventCols = "e.id, e.issue_id, e.actor_id, e.event, e.subject_id, e.label, e.color, e.sha, e.before, e.after, e.created"
+
 func (r *reader) events(issueID int64) ([]event, error) {
-	return list(r, scanEvent, "SELECT id, issue_id, actor_id, event, subject_id, label, color, sha, before, after, created FROM events WHERE issue_id = ? ORDER BY id", issueID)
+	return list(r, scanEvent, "SELECT "+eventCols+" FROM events e WHERE e.issue_id = ? ORDER BY e.id", issueID)
 }
 
 // milestone groups issues.
@@ -339,12 +349,13 @@ type checkRun struct {
 	DetailsURL, ExternalID, Output string
 	CreatorID                      int64
 	Started, Completed             when
+	SuiteID                        int64
 }
 
-const checkRunCols = "k.id, k.repo_id, k.sha, k.name, k.status, k.conclusion, k.details_url, k.external_id, k.output, k.creator_id, k.started, k.completed"
+const checkRunCols = "k.id, k.repo_id, k.sha, k.name, k.status, k.conclusion, k.details_url, k.external_id, k.output, k.creator_id, k.started, k.completed, k.suite_id"
 
 func scanCheckRun(s scanner, k *checkRun) error {
-	return s.Scan(&k.ID, &k.RepoID, &k.SHA, &k.Name, &k.Status, &k.Conclusion, &k.DetailsURL, &k.ExternalID, &k.Output, &k.CreatorID, &k.Started, &k.Completed)
+	return s.Scan(&k.ID, &k.RepoID, &k.SHA, &k.Name, &k.Status, &k.Conclusion, &k.DetailsURL, &k.ExternalID, &k.Output, &k.CreatorID, &k.Started, &k.Completed, &k.SuiteID)
 }
 
 // latestCheckRuns returns the newest run per name.
@@ -357,12 +368,13 @@ type team struct {
 	ID, OrgID                        int64
 	Slug, Name, Description, Privacy string
 	ParentID                         int64
+	Permission                       string
 }
 
-const teamCols = "t.id, t.org_id, t.slug, t.name, t.description, t.privacy, t.parent_id"
+const teamCols = "t.id, t.org_id, t.slug, t.name, t.description, t.privacy, t.parent_id, t.permission"
 
 func scanTeam(s scanner, t *team) error {
-	return s.Scan(&t.ID, &t.OrgID, &t.Slug, &t.Name, &t.Description, &t.Privacy, &t.ParentID)
+	return s.Scan(&t.ID, &t.OrgID, &t.Slug, &t.Name, &t.Description, &t.Privacy, &t.ParentID, &t.Permission)
 }
 
 func (r *reader) team(orgID int64, slug string) (*team, error) {
@@ -389,10 +401,12 @@ type hook struct {
 	Events            string // JSON list
 	Active            bool
 	Created, Updated  when
+	ContentType       string // json or form
+	AppID             int64  // set for the webhook of an App, instead of both others
 }
 
-const hookCols = "h.id, h.org_id, h.repo_id, h.url, h.secret, h.events, h.active, h.created, h.updated"
+const hookCols = "h.id, h.org_id, h.repo_id, h.url, h.secret, h.events, h.active, h.created, h.updated, h.content_type, h.app_id"
 
 func scanHook(s scanner, h *hook) error {
-	return s.Scan(&h.ID, &h.OrgID, &h.RepoID, &h.URL, &h.Secret, &h.Events, &h.Active, &h.Created, &h.Updated)
+	return s.Scan(&h.ID, &h.OrgID, &h.RepoID, &h.URL, &h.Secret, &h.Events, &h.Active, &h.Created, &h.Updated, &h.ContentType, &h.AppID)
 }

@@ -2,6 +2,7 @@ package local
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ const zeroSHA = "0000000000000000000000000000000000000000"
 
 // reservedOwners are first path elements the forge uses itself.
 var reservedOwners = map[string]bool{
-	"api": true, "static": true, "login": true, "logout": true, "healthz": true, "raw": true, "_": true,
+	"api": true, "static": true, "login": true, "logout": true, "healthz": true, "raw": true, "_": true, "_admin": true,
 }
 
 func validLogin(s string) bool {
@@ -29,6 +30,21 @@ func validLogin(s string) bool {
 func validRepoName(s string) bool {
 	return repoPattern.MatchString(s) && s != "." && s != ".." && s[0] != '-' &&
 		!strings.HasSuffix(strings.ToLower(s), ".git")
+}
+
+// cutRepo splits "owner/name".
+func cutRepo(full string) (owner, name string, ok bool) {
+	owner, name, ok = strings.Cut(full, "/")
+	return owner, name, ok && owner != "" && name != "" && !strings.Contains(name, "/")
+}
+
+// parseCount reads a number that is not negative.
+func parseCount(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err == nil && n < 0 {
+		err = strconv.ErrRange
+	}
+	return n, err
 }
 
 func validSHA(s string) bool { return shaPattern.MatchString(s) }

@@ -216,8 +216,10 @@ func (d *pullView) stand(i *issue, v *verdict, mergedBy string) {
 	if len(pending) > 0 {
 		d.Reasons = append(d.Reasons, "Running or waiting: "+strings.Join(pending, ", ")+".")
 	}
-	if v.Blocked != "" {
-		d.Reasons = append(d.Reasons, v.Blocked)
+	for _, s := range v.Sources {
+		if why := s.unmet(v.Evidence); why != "" {
+			d.Reasons = append(d.Reasons, why)
+		}
 	}
 	switch v.Decision {
 	case "APPROVED":

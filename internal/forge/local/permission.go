@@ -53,6 +53,17 @@ func (p permission) booleans() obj {
 	return obj{"pull": p >= permRead, "triage": p >= permTriage, "push": p >= permWrite, "maintain": p >= permMaintain, "admin": p >= permAdmin}
 }
 
+// teamWord is the word for the permission of a team.
+func (p permission) teamWord() string {
+	switch p {
+	case permRead:
+		return "pull"
+	case permWrite:
+		return "push"
+	}
+	return p.String()
+}
+
 // orgRole returns "admin", "member" or "".
 func (r *reader) orgRole(orgID, userID int64) (string, error) {
 	role, err := one(r, scalar[string], "SELECT role FROM members WHERE org_id = ? AND user_id = ?", orgID, userID)
@@ -74,6 +85,9 @@ func (r *reader) granted(rp *repo, a *account) (permission, error) {
 	if a.Admin || a.ID == rp.Owner.ID {
 		return permAdmin, nil
 	}
+	if a.grant != nil {
+		return a.grant.permission(rp), nil
+	}
 	best := permNone
 	raise := func(name string) error {
 		p, err := parsePermission(name)
@@ -93,9 +107,12 @@ func (r *reader) granted(rp *repo, a *account) (permission, error) {
 			}
 		}
 	}
-	names, err := list(r, scalar[string], `SELECT permission FROM collaborators WHERE repo_id = ? AND user_id = ?
-		UNION SELECT x.permission FROM team_repos x JOIN team_members m ON m.team_id = x.team_id WHERE x.repo_id = ? AND m.user_id = ?`,
-		rp.ID, a.ID, rp.ID, a.ID)
+	// What a team has, the teams below it have too.
+	names, err := list(r, scalar[string], `SELECT permission FROM collaborators WHERE repo_id = ?1 AND user_id = ?2
+		UNION SELECT x.permission FROM team_repos x WHERE x.repo_id = ?1 AND x.team_id IN (
+			WITH RECURSIVE up(id) AS (SELECT m.team_id FROM team_members m WHERE m.user_id = ?2 UNION SELECT t.parent_id FROM teams t JOIN up ON t.id = up.id WHERE t.parent_id != 0)
+			SELECT id FROM up)`,
+		rp.ID, a.ID)
 	if err != nil {
 		return permNone, err
 	}

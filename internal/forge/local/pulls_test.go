@@ -209,6 +209,10 @@ func TestForkPullRequest(t *testing.T) {
 	if !fork.GetFork() || fork.GetFullName() != "stranger/app" || fork.GetParent().GetFullName() != "acme/app" {
 		t.Errorf("fork: %v", fork)
 	}
+	eventually(t, "the copy of the fork", func() bool {
+		_, resp, _ := w.as("stranger").Repositories.Get(ctx, "stranger", "app")
+		return resp.StatusCode == 200
+	})
 	c := w.clone("stranger", "stranger/app")
 	head := c.branch("idea", "idea.txt", "!\n")
 	pr := w.pull("stranger", "acme/app", "stranger:idea", "main", "Idea")

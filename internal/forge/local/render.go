@@ -42,12 +42,14 @@ func (f *Forge) userJSON(a *account) obj {
 }
 
 // userFullJSON is the answer to GET /users/X.
-func (f *Forge) userFullJSON(a *account) obj {
-	o := f.userJSON(a)
+func (r *reader) userFullJSON(a *account) (obj, error) {
+	o := r.f.userJSON(a)
 	o["name"], o["email"], o["created_at"], o["updated_at"] = orNull(a.Name), orNull(a.Email), a.Created, a.Created
 	o["company"], o["blog"], o["location"], o["bio"] = nil, "", nil, nil
-	o["public_repos"], o["public_gists"], o["followers"], o["following"] = 0, 0, 0, 0
-	return o
+	o["public_gists"], o["followers"], o["following"] = 0, 0, 0
+	var err error
+	o["public_repos"], err = r.count("SELECT count(*) FROM repos WHERE owner_id = ? AND NOT private", a.ID)
+	return o, err
 }
 
 func (r *reader) userIDJSON(id int64) (obj, error) {
@@ -63,8 +65,16 @@ func (f *Forge) orgJSON(a *account) obj {
 	return obj{
 		"login": a.Login, "id": a.ID, "node_id": nodeID("O", a.ID), "url": u, "repos_url": u + "/repos", "events_url": u + "/events",
 		"hooks_url": u + "/hooks", "issues_url": u + "/issues", "members_url": u + "/members{/member}",
-		"public_members_url": u + "/public_members{/member}", "avatar_url": f.web("/static/avatar.svg"), "description": a.Name,
+		"public_members_url": u + "/public_members{/member}", "avatar_url": f.web("/static/avatar.svg"), "description": a.description(),
 	}
+}
+
+// description is what an organisation says about itself.
+func (a *account) description() string {
+	if s, ok := a.Settings["description"].(string); ok {
+		return s
+	}
+	return ""
 }
 
 func (f *Forge) orgFullJSON(a *account) obj {
@@ -72,8 +82,8 @@ func (f *Forge) orgFullJSON(a *account) obj {
 	o["name"], o["email"], o["type"], o["html_url"] = orNull(a.Name), orNull(a.Email), kindOrg, f.web("/%s", a.Login)
 	o["created_at"], o["updated_at"] = a.Created, a.Created
 	o["default_repository_permission"] = a.DefaultPerm
-	o["members_can_create_repositories"] = false
-	o["has_organization_projects"], o["has_repository_projects"] = false, false
+	o["two_factor_requirement_enabled"] = false
+	a.Settings.show(orgDefaults, o)
 	return o
 }
 
@@ -86,13 +96,16 @@ func (f *Forge) repoJSON(rp *repo) obj {
 	o := obj{
 		"id": rp.ID, "node_id": nodeID("R", rp.ID), "name": rp.Name, "full_name": rp.fullName(), "owner": f.userJSON(&rp.Owner),
 		"private": rp.Private, "visibility": visibility, "description": orNull(rp.Description), "fork": rp.ParentID != 0, "archived": rp.Archived,
-		"disabled": false, "is_template": false, "default_branch": rp.DefaultBranch, "url": u, "html_url": f.web("/%s", rp.fullName()),
+		"disabled": false, "default_branch": rp.DefaultBranch, "url": u, "html_url": f.web("/%s", rp.fullName()),
 		"clone_url": f.web("/%s.git", rp.fullName()), "git_url": f.web("/%s.git", rp.fullName()), "ssh_url": f.web("/%s.git", rp.fullName()),
-		"svn_url": f.web("/%s", rp.fullName()), "mirror_url": nil, "homepage": nil, "language": nil, "license": nil, "topics": []string{},
+		"svn_url": f.web("/%s", rp.fullName()), "mirror_url": nil, "language": nil, "license": nil, "topics": []string{},
 		"size": 0, "stargazers_count": 0, "watchers_count": 0, "watchers": 0, "forks_count": 0, "forks": 0,
-		"open_issues_count": 0, "open_issues": 0, "has_issues": true, "has_projects": false, "has_downloads": false, "has_wiki": false,
-		"has_pages": false, "has_discussions": false, "allow_forking": true, "web_commit_signoff_required": false,
+		"open_issues_count": 0, "open_issues": 0, "has_downloads": false, "has_pages": false,
 		"created_at": rp.Created, "updated_at": rp.Updated, "pushed_at": rp.Pushed,
+	}
+	rp.Settings.show(repoDefaults, o)
+	if o["homepage"] == "" {
+		o["homepage"] = nil
 	}
 	for key, path := range repoURLs {
 		o[key] = u + path
@@ -118,7 +131,7 @@ var repoURLs = map[string]string{
 func (r *reader) repoFullJSON(rp *repo, viewer *account) (obj, error) {
 	o := r.f.repoJSON(rp)
 	o["allow_merge_commit"], o["allow_squash_merge"], o["allow_rebase_merge"] = rp.AllowMerge, rp.AllowSquash, rp.AllowRebase
-	o["delete_branch_on_merge"], o["allow_auto_merge"], o["allow_update_branch"] = rp.DeleteBranch, false, true
+	o["delete_branch_on_merge"] = rp.DeleteBranch
 	n, err := r.count("SELECT count(*) FROM issues WHERE repo_id = ? AND state = 'open'", rp.ID)
 	if err != nil {
 		return nil, err
@@ -232,7 +245,7 @@ func (r *reader) sharedJSON(rp *repo, i *issue) (obj, error) {
 	}
 	users := r.f.usersJSON(assignees)
 	o := obj{
-		"number": i.Number, "title": i.Title, "body": orNull(i.Body), "state": i.State, "locked": i.Locked, "active_lock_reason": nil,
+		"number": i.Number, "title": i.Title, "body": orNull(i.Body), "state": i.State, "locked": i.Locked, "active_lock_reason": orNull(i.LockReason),
 		"user": r.f.userJSON(author), "labels": r.f.labelsJSON(rp, labels), "assignees": users, "assignee": nil, "milestone": ms,
 		"comments": comments, "author_association": assoc, "created_at": i.Created, "updated_at": i.Updated, "closed_at": i.Closed,
 	}
@@ -365,7 +378,7 @@ func (r *reader) pullJSON(rp *repo, i *issue, v *verdict) (obj, error) {
 	}
 	teamObjs := make([]obj, 0, len(teams))
 	for k := range teams {
-		teamObjs = append(teamObjs, r.f.teamJSON(&rp.Owner, &teams[k]))
+		teamObjs = append(teamObjs, r.f.plainTeamJSON(&rp.Owner, &teams[k]))
 	}
 	reviewComments, err := r.count("SELECT count(*) FROM review_comments WHERE issue_id = ?", i.ID)
 	if err != nil {
@@ -406,12 +419,13 @@ func (r *reader) pullJSON(rp *repo, i *issue, v *verdict) (obj, error) {
 	return o, nil
 }
 
-func (f *Forge) teamJSON(org *account, t *team) obj {
+// plainTeamJSON shows a team without its parent.
+func (f *Forge) plainTeamJSON(org *account, t *team) obj {
 	u := f.api("/orgs/%s/teams/%s", org.Login, t.Slug)
 	return obj{
 		"id": t.ID, "node_id": nodeID("T", t.ID), "name": t.Name, "slug": t.Slug, "description": orNull(t.Description), "privacy": t.Privacy,
-		"permission": "pull", "parent": nil, "url": u, "html_url": f.web("/orgs/%s/teams/%s", org.Login, t.Slug),
-		"members_url": u + "/members{/member}", "repositories_url": u + "/repos", "organization": f.orgJSON(org),
+		"permission": t.Permission, "notification_setting": "notifications_enabled", "url": u, "html_url": f.web("/orgs/%s/teams/%s", org.Login, t.Slug),
+		"members_url": u + "/members{/member}", "repositories_url": u + "/repos",
 	}
 }
 
@@ -481,7 +495,7 @@ func (r *reader) reviewCommentJSON(rp *repo, i *issue, c *reviewComment) (obj, e
 	o := obj{
 		"id": c.ID, "node_id": nodeID("PRRC", c.ID), "url": u, "html_url": w, "pull_request_url": p, "pull_request_review_id": c.ReviewID,
 		"user": r.f.userJSON(author), "body": c.Body, "path": c.Path, "commit_id": c.SHA, "original_commit_id": c.SHA, "diff_hunk": c.Hunk,
-		"side": c.Side, "created_at": c.Created, "updated_at": c.Updated, "author_association": assoc, "subject_type": "line",
+		"side": c.Side, "created_at": c.Created, "updated_at": c.Updated, "author_association": assoc, "subject_type": c.Subject,
 		"position": nil, "original_position": nil, "line": nil, "original_line": nil, "start_line": nil, "start_side": nil,
 		"_links": obj{"self": obj{"href": u}, "html": obj{"href": w}, "pull_request": obj{"href": p}},
 	}
@@ -491,10 +505,14 @@ func (r *reader) reviewCommentJSON(rp *repo, i *issue, c *reviewComment) (obj, e
 	if c.Line > 0 {
 		o["line"], o["original_line"] = c.Line, c.Line
 	}
+	if c.StartLine > 0 {
+		o["start_line"], o["original_start_line"], o["start_side"] = c.StartLine, c.StartLine, orNull(c.StartSide)
+	}
 	if c.ReplyTo != 0 {
 		o["in_reply_to_id"] = c.ReplyTo
 	}
-	return o, nil
+	o["reactions"], err = r.reactionsJSON("review-comment", c.ID, u+"/reactions")
+	return o, err
 }
 
 func (r *reader) statusJSON(rp *repo, s *status) (obj, error) {
@@ -520,7 +538,11 @@ func (r *reader) checkRunJSON(rp *repo, k *checkRun) (obj, error) {
 			o[key] = v
 		}
 	}
-	creator, err := r.accountID(k.CreatorID)
+	app, err := r.appJSON(k.CreatorID)
+	if err != nil {
+		return nil, err
+	}
+	pulls, err := r.pullsAt(rp, k.SHA)
 	if err != nil {
 		return nil, err
 	}
@@ -528,8 +550,8 @@ func (r *reader) checkRunJSON(rp *repo, k *checkRun) (obj, error) {
 	return obj{
 		"id": k.ID, "node_id": nodeID("CR", k.ID), "head_sha": k.SHA, "name": k.Name, "status": k.Status, "conclusion": orNull(k.Conclusion),
 		"external_id": k.ExternalID, "details_url": orNull(k.DetailsURL), "url": u, "html_url": r.f.web("/%s/commit/%s", rp.fullName(), k.SHA),
-		"started_at": k.Started, "completed_at": k.Completed, "output": o, "pull_requests": []obj{},
-		"check_suite": obj{"id": k.ID}, "app": obj{"id": creator.ID, "slug": slugify(creator.Login), "name": creator.Login, "owner": r.f.userJSON(creator)},
+		"started_at": k.Started, "completed_at": k.Completed, "output": o, "pull_requests": pulls,
+		"check_suite": obj{"id": k.SuiteID}, "app": app,
 	}, nil
 }
 
@@ -538,7 +560,7 @@ func (r *reader) hookJSON(h *hook) (obj, error) {
 	if err := json.Unmarshal([]byte(h.Events), &events); err != nil {
 		return nil, fmt.Errorf("hook %d: %w", h.ID, err)
 	}
-	config := obj{"url": h.URL, "content_type": "json", "insecure_ssl": "0"}
+	config := obj{"url": h.URL, "content_type": h.ContentType, "insecure_ssl": "0"}
 	if h.Secret != "" {
 		config["secret"] = "********"
 	}

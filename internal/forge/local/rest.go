@@ -26,9 +26,12 @@ type call struct {
 	*reader
 	http   *http.Request
 	viewer *account // nil for anonymous requests
+	app    *app     // the App that calls as itself
+	who    string   // the identity that limits are counted for
 	params map[string]string
 	perm   permission // of viewer on the repository of the path
 	header http.Header
+	read   []byte // the body, once it was read
 }
 
 // route is one operation. Patterns are matched element by element; {x} takes
@@ -37,8 +40,18 @@ type call struct {
 type route struct {
 	method, pattern string
 	serve           func(*call) (any, error)
+	auth            authKind
 	elems           []string
+	need            need
 }
+
+// authKind says who may call an operation.
+type authKind int
+
+const (
+	asAnyone authKind = iota
+	asApp             // only an App with its JSON web token
+)
 
 // reply is an answer that is not simply 200 with a JSON body.
 type reply struct {
@@ -56,6 +69,11 @@ var noContent = reply{status: http.StatusNoContent}
 // weight counts literal elements: of all matching routes the most literal one
 // is meant.
 func (rt *route) match(elems []string) (params map[string]string, weight int, ok bool) {
+	for i, e := range rt.elems { // most routes do not match: say so without allocating
+		if !strings.HasPrefix(e, "{") && (i >= len(elems) || e != elems[i]) {
+			return nil, 0, false
+		}
+	}
 	params = map[string]string{}
 	for i, e := range rt.elems {
 		name, isParam := strings.CutPrefix(e, "{")
@@ -92,28 +110,26 @@ func newRoutes(groups ...[]route) routes {
 	for _, g := range groups {
 		for _, rt := range g {
 			rt.elems = strings.Split(strings.Trim(rt.pattern, "/"), "/")
+			rt.need = needOf(rt.method, rt.pattern)
 			all = append(all, rt)
 		}
 	}
 	return all
 }
 
-// find returns the operation for a request; known is true when the path exists
-// with another method.
-func (all routes) find(method, path string) (best *route, params map[string]string, known bool) {
+// find returns the operation for a request.
+func (all routes) find(method, path string) (best *route, params map[string]string) {
 	elems := strings.Split(strings.Trim(path, "/"), "/")
 	weight := -1
 	for i := range all {
-		p, w, ok := all[i].match(elems)
-		if !ok {
+		if all[i].method != method {
 			continue
 		}
-		known = true
-		if all[i].method == method && w > weight {
+		if p, w, ok := all[i].match(elems); ok && w > weight {
 			best, params, weight = &all[i], p, w
 		}
 	}
-	return best, params, known
+	return best, params
 }
 
 // serveREST answers everything under /api/v3.
@@ -123,15 +139,19 @@ func (f *Forge) serveREST(all routes, w http.ResponseWriter, r *http.Request) {
 	h.Set("X-GitHub-Media-Type", "github.v3; format=json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding, Accept, X-Requested-With")
-	viewer, err := f.authenticate(r)
+	h.Set("X-GitHub-Api-Version-Selected", apiVersion)
+	from, err := f.authenticate(r)
 	if err != nil {
 		f.fail(w, r, err)
 		return
 	}
-	who := "anonymous"
-	if viewer != nil {
-		who = viewer.Login
-		h.Set("X-OAuth-Scopes", "admin:org, admin:org_hook, admin:repo_hook, repo, user, workflow")
+	viewer, who := from.account, from.who()
+	if viewer != nil && viewer.grant == nil {
+		scopes := from.scopes
+		if scopes == "" {
+			scopes = allScopes
+		}
+		h.Set("X-OAuth-Scopes", scopes)
 		h.Set("X-Accepted-OAuth-Scopes", "")
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/api/v3")
@@ -146,24 +166,34 @@ func (f *Forge) serveREST(all routes, w http.ResponseWriter, r *http.Request) {
 	state, ok := f.rates.spend(who, resource, cost)
 	state.header(h)
 	if !ok {
-		f.fail(w, r, forbidden("API rate limit exceeded for user "+who+"."))
+		f.fail(w, r, errPrimary(who))
+		return
+	}
+	done, err := f.rates.secondary(who, r.Method)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	defer done()
+	if path, err = f.canonical(r.Context(), path); err != nil {
+		f.fail(w, r, err)
 		return
 	}
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	rt, params, known := all.find(method, path)
-	switch {
-	case rt == nil && known:
-		f.fail(w, r, &apiError{Status: http.StatusMethodNotAllowed, Message: "Method Not Allowed"})
-		return
-	case rt == nil:
+	rt, params := all.find(method, path)
+	if rt == nil { // GitHub does not tell a wrong method from a wrong path
 		f.fail(w, r, errAPINotFound)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-	c := &call{reader: f.read(r.Context()), http: r, viewer: viewer, params: params, header: h}
+	c := &call{reader: f.read(r.Context()), http: r, viewer: viewer, app: from.app, who: who, params: params, header: h}
+	if err := c.admit(rt, from); err != nil {
+		f.fail(w, r, err)
+		return
+	}
 	body, err := rt.serve(c)
 	if err != nil {
 		f.fail(w, r, err)
@@ -176,9 +206,17 @@ func (f *Forge) serveREST(all routes, w http.ResponseWriter, r *http.Request) {
 
 // fail writes an error.
 func (f *Forge) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var moved *movedError
+	if errors.As(err, &moved) {
+		moved.answer(w, r)
+		return
+	}
 	ae, internal := asAPIError(err)
 	if internal {
 		f.log.Error("Request failed.", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if ae.RetryAfter > 0 {
+		w.Header().Set("Retry-After", itoa(ae.RetryAfter))
 	}
 	writeJSON(w, ae.Status, ae.json())
 }
@@ -189,6 +227,21 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(body) // the client is gone
+}
+
+// admit checks that the kind of credential fits the operation.
+func (c *call) admit(rt *route, from *caller) error {
+	switch {
+	case rt.auth == asApp && c.app == nil:
+		return badJWT("A JSON web token could not be decoded")
+	case rt.auth != asApp && c.app != nil && rt.pattern != "/rate_limit" && rt.pattern != "/meta" && !strings.HasPrefix(rt.pattern, "/apps/"):
+		return forbidden("You must authenticate with an installation access token or a user access token for this request.")
+	case c.viewer == nil:
+		return nil
+	case c.viewer.grant != nil:
+		return c.viewer.grant.refuse(rt.need, rt.method)
+	}
+	return c.checkScopes(rt, from.scopes)
 }
 
 // answer writes a result; it reports whether that was a 304.
@@ -217,7 +270,12 @@ func (f *Forge) answer(w http.ResponseWriter, r *http.Request, body any) bool {
 		etag := `W/"` + hex.EncodeToString(sum[:]) + `"`
 		w.Header().Set("ETag", etag)
 		w.Header().Set("Cache-Control", "private, max-age=60, s-maxage=60")
-		if sameETag(r.Header.Get("If-None-Match"), etag) {
+		changed := lastModified(rep.body)
+		if !changed.IsZero() {
+			w.Header().Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
+		}
+		if unchanged(r.Header, etag, changed) {
+			w.Header().Del("Content-Type")
 			w.WriteHeader(http.StatusNotModified)
 			return true
 		}
@@ -227,26 +285,20 @@ func (f *Forge) answer(w http.ResponseWriter, r *http.Request, body any) bool {
 	return false
 }
 
-// sameETag compares weakly, as If-None-Match wants.
-func sameETag(list, etag string) bool {
-	for one := range strings.SplitSeq(list, ",") {
-		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(etag, "W/") {
-			return true
-		}
-	}
-	return false
-}
-
-// body decodes the JSON body into v. An empty body is an empty object.
+// body decodes the JSON body into v. An empty body is an empty object. It may
+// be called again, for another part of the same body.
 func (c *call) body(v any) error {
-	raw, err := io.ReadAll(c.http.Body)
-	if err != nil {
-		return err
+	if c.read == nil {
+		raw, err := io.ReadAll(c.http.Body)
+		if err != nil {
+			return err
+		}
+		c.read = orEmpty(raw)
 	}
-	if len(bytes.TrimSpace(raw)) == 0 {
+	if len(bytes.TrimSpace(c.read)) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err := json.Unmarshal(c.read, v); err != nil {
 		var te *json.UnmarshalTypeError
 		if errors.As(err, &te) {
 			return unprocessable(fmt.Sprintf("Invalid request.\n\nFor 'properties/%s', %s is not a %s.", te.Field, te.Value, te.Type))
@@ -287,10 +339,29 @@ func (c *call) theRepo(need permission) (*repo, error) {
 		return nil, errNotFound
 	}
 	rp, err := c.repo(c.params["owner"], c.params["repo"])
+	if errors.Is(err, errNotFound) {
+		return nil, c.moved()
+	}
 	if err != nil {
 		return nil, err
 	}
 	return rp, c.require(rp, need)
+}
+
+// readRepo finds the repository of the path for an operation that leaves it
+// as it is, whatever its method.
+func (c *call) readRepo() (*repo, error) {
+	rp, err := c.repo(c.params["owner"], c.params["repo"])
+	if errors.Is(err, errNotFound) {
+		return nil, c.moved()
+	}
+	if err == nil {
+		c.perm, err = c.permission(rp, c.viewer)
+	}
+	if err == nil && c.perm < permRead {
+		err = errNotFound
+	}
+	return rp, err
 }
 
 func (c *call) require(rp *repo, need permission) error {
@@ -304,6 +375,8 @@ func (c *call) require(rp *repo, need permission) error {
 		return errNotFound
 	case c.viewer == nil && (write || need > permRead):
 		return errRequiresAuth
+	case write && c.viewer.grant != nil && !c.viewer.grant.reaches(rp):
+		return errIntegration
 	case c.perm < need && need == permAdmin:
 		return forbidden("Must have admin rights to Repository.")
 	case c.perm < need:
@@ -325,6 +398,9 @@ func (c *call) issueOf(need permission) (*repo, *issue, error) {
 		return nil, nil, err
 	}
 	i, err := c.issue(rp.ID, n)
+	if errors.Is(err, errNotFound) {
+		err = c.movedIssue(rp, n)
+	}
 	return rp, i, err
 }
 

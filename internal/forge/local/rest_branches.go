@@ -1,7 +1,6 @@
 package local
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,7 +18,11 @@ func (r *reader) refsLike(repoID int64, prefix string) ([]refRow, error) {
 
 func (c *call) isProtected(rp *repo, branch string) (bool, error) {
 	p, err := c.protection(rp.ID, branch)
-	return p != nil, err
+	if err != nil || p != nil {
+		return p != nil, err
+	}
+	sets, err := c.rulesetsFor(rp, branch)
+	return len(sets) > 0, err
 }
 
 func listBranches(c *call) (any, error) {
@@ -65,8 +68,8 @@ func getBranch(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if branch, rest, ok := protectionOf(c.params["branch"]); ok {
-		return c.getProtection(rp, branch, rest)
+	if _, _, ok := protectionOf(c.params["branch"]); ok {
+		return changeProtection(c)
 	}
 	name := c.params["branch"]
 	sha, err := c.refSHA(rp.ID, "refs/heads/"+name)
@@ -87,103 +90,6 @@ func getBranch(c *call) (any, error) {
 	protected, err := c.isProtected(rp, name)
 	u := c.f.api("/repos/%s/branches/%s", rp.fullName(), escapePath(name))
 	return obj{"name": name, "commit": co, "protected": protected, "protection_url": u + "/protection", "_links": obj{"self": u, "html": c.f.web("/%s/tree/%s", rp.fullName(), escapePath(name))}}, err
-}
-
-func (c *call) getProtection(rp *repo, branch, rest string) (any, error) {
-	if err := c.require(rp, permAdmin); err != nil {
-		return nil, err
-	}
-	p, err := c.protection(rp.ID, branch)
-	if err != nil {
-		return nil, err
-	}
-	if p == nil {
-		return nil, &apiError{Status: http.StatusNotFound, Message: "Branch not protected"}
-	}
-	if rest != "" {
-		return nil, errNotFound
-	}
-	return c.protectionJSON(rp, branch, p)
-}
-
-func (c *call) protectionJSON(rp *repo, branch string, p *protection) (obj, error) {
-	u := c.f.api("/repos/%s/branches/%s/protection", rp.fullName(), escapePath(branch))
-	flag := func(v bool) obj { return obj{"enabled": v} }
-	o := obj{
-		"url": u, "enforce_admins": obj{"url": u + "/enforce_admins", "enabled": p.EnforceAdmins}, "required_linear_history": flag(p.RequiredLinearHistory),
-		"allow_force_pushes": flag(p.AllowForcePushes), "allow_deletions": flag(p.AllowDeletions), "required_signatures": obj{"url": u + "/required_signatures", "enabled": false},
-	}
-	if s := p.RequiredStatusChecks; s != nil {
-		checks := make([]obj, 0, len(s.Contexts))
-		for _, ctx := range s.Contexts {
-			checks = append(checks, obj{"context": ctx, "app_id": nil})
-		}
-		o["required_status_checks"] = obj{"url": u + "/required_status_checks", "strict": s.Strict, "contexts": orEmpty(s.Contexts), "checks": checks}
-	}
-	if s := p.RequiredPullRequestReviews; s != nil {
-		o["required_pull_request_reviews"] = obj{"url": u + "/required_pull_request_reviews", "dismiss_stale_reviews": s.DismissStaleReviews, "require_code_owner_reviews": s.RequireCodeOwnerReviews, "required_approving_review_count": s.RequiredApprovingReviewCount}
-	}
-	if s := p.Restrictions; s != nil {
-		users := []obj{}
-		for _, login := range s.Users {
-			if a, err := c.account(login); err == nil {
-				users = append(users, c.f.userJSON(a))
-			} else if !errors.Is(err, errNotFound) {
-				return nil, err
-			}
-		}
-		teams := []obj{}
-		for _, slug := range s.Teams {
-			if t, err := c.team(rp.Owner.ID, slug); err == nil {
-				teams = append(teams, c.f.teamJSON(&rp.Owner, t))
-			} else if !errors.Is(err, errNotFound) {
-				return nil, err
-			}
-		}
-		o["restrictions"] = obj{"url": u + "/restrictions", "users": users, "teams": teams, "apps": []obj{}}
-	}
-	return o, nil
-}
-
-func changeProtection(c *call) (any, error) {
-	branch, rest, ok := protectionOf(c.params["branch"])
-	if !ok || rest != "" {
-		return nil, errNotFound
-	}
-	rp, err := c.theRepo(permAdmin)
-	if err != nil {
-		return nil, err
-	}
-	if c.http.Method == http.MethodDelete {
-		return noContent, c.f.write(c.ctx, func(t *txn) error {
-			n, err := t.changed("DELETE FROM protections WHERE repo_id = ? AND branch = ?", rp.ID, branch)
-			if err == nil && n == 0 {
-				err = &apiError{Status: http.StatusNotFound, Message: "Branch not protected"}
-			}
-			return err
-		})
-	}
-	if _, err := c.refSHA(rp.ID, "refs/heads/"+branch); errors.Is(err, errNotFound) {
-		return nil, &apiError{Status: http.StatusNotFound, Message: "Branch not found"}
-	} else if err != nil {
-		return nil, err
-	}
-	var p protection
-	if err := c.body(&p); err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	err = c.f.write(c.ctx, func(t *txn) error {
-		_, err := t.exec("INSERT INTO protections (repo_id, branch, rules) VALUES (?,?,?) ON CONFLICT DO UPDATE SET rules = excluded.rules", rp.ID, branch, string(raw))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.protectionJSON(rp, branch, &p)
 }
 
 func listTags(c *call) (any, error) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 )
 
 func getGitCommit(c *call) (any, error) {
@@ -30,8 +31,12 @@ func getTree(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.treeJSON(rp, c.params["sha"], c.query("recursive") != "")
+}
+
+func (c *call) treeJSON(rp *repo, name string, recursive bool) (any, error) {
 	b := c.f.bare(rp.ID)
-	name := c.params["sha"]
+	var err error
 	if !validSHA(name) {
 		if name, err = b.resolve(c.ctx, name); err != nil {
 			return nil, err
@@ -41,7 +46,7 @@ func getTree(c *call) (any, error) {
 	if err != nil || kind != "tree" {
 		return nil, errors.Join(err, errNoObject)
 	}
-	entries, err := b.tree(c.ctx, sha, c.query("recursive") != "")
+	entries, err := b.tree(c.ctx, sha, recursive)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +130,10 @@ func (c *call) contents(rp *repo, file string) (any, error) {
 	if ref == "" {
 		ref = rp.DefaultBranch
 	}
+	return c.contentsAt(rp, file, ref)
+}
+
+func (c *call) contentsAt(rp *repo, file, ref string) (any, error) {
 	b := c.f.bare(rp.ID)
 	sha, err := b.resolve(c.ctx, ref)
 	if err != nil {
@@ -206,7 +215,20 @@ func listCommits(c *call) (any, error) {
 		return nil, err
 	}
 	size, number := c.page()
-	commits, err := b.log(c.ctx, sha, logQuery{Path: c.query("path"), Skip: (number - 1) * size, Max: size + 1})
+	q := logQuery{Path: c.query("path"), Skip: (number - 1) * size, Max: size + 1}
+	for name, to := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		if v := c.query(name); v != "" {
+			if *to, err = time.Parse(time.RFC3339, v); err != nil {
+				return nil, invalid("Commit", name, "invalid", "")
+			}
+		}
+	}
+	if v := c.query("author"); v != "" {
+		if q.Author, err = c.emailOf(v); err != nil {
+			return nil, err
+		}
+	}
+	commits, err := b.log(c.ctx, sha, q)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +246,8 @@ func getCommit(c *call) (any, error) {
 	}
 	ref := c.params["ref"]
 	for ending, serve := range map[string]func(*repo, string) (any, error){
-		"/status": c.combinedStatus, "/statuses": c.statusesOf, "/check-runs": c.checkRunsOf, "/pulls": c.pullsOf,
+		"/status": c.combinedStatus, "/statuses": c.statusesOf, "/check-runs": c.checkRunsOf, "/check-suites": c.checkSuitesOf, "/pulls": c.pullsOf,
+		"/branches-where-head": c.branchesAt, "/comments": func(*repo, string) (any, error) { return []obj{}, nil },
 	} {
 		if base, ok := strings.CutSuffix(ref, ending); ok {
 			sha, err := c.f.bare(rp.ID).resolve(c.ctx, base)
@@ -256,9 +279,8 @@ func getCommit(c *call) (any, error) {
 	if len(cm.Parents) > 0 {
 		parent = cm.Parents[0]
 	}
-	if c.accepts("diff") || c.accepts("patch") {
-		text, err := b.patchText(c.ctx, parent, sha)
-		return reply{status: http.StatusOK, raw: orEmpty(text), kind: "application/vnd.github.diff; charset=utf-8"}, err
+	if rep, ok, err := c.textual(b, parent, sha, parent); ok || err != nil {
+		return rep, err
 	}
 	o, err := c.commitJSON(rp, cm)
 	if err != nil {
@@ -287,11 +309,11 @@ func compare(c *call) (any, error) {
 		return nil, errNotFound
 	}
 	b := c.f.bare(rp.ID)
-	base, err := b.resolve(c.ctx, from)
+	base, err := c.side(rp, from)
 	if err != nil {
 		return nil, err
 	}
-	head, err := b.resolve(c.ctx, to)
+	head, err := c.side(rp, to)
 	if err != nil {
 		return nil, err
 	}
@@ -302,9 +324,8 @@ func compare(c *call) (any, error) {
 	if mb == "" {
 		return nil, &apiError{Status: http.StatusNotFound, Message: fmt.Sprintf("No common ancestor between %s and %s.", from, to)}
 	}
-	if c.accepts("diff") || c.accepts("patch") {
-		text, err := b.patchText(c.ctx, mb, head)
-		return reply{status: http.StatusOK, raw: orEmpty(text), kind: "application/vnd.github.diff; charset=utf-8"}, err
+	if rep, ok, err := c.textual(b, mb, head, base); ok || err != nil {
+		return rep, err
 	}
 	ahead, err := b.count(c.ctx, head, base)
 	if err != nil {
@@ -314,9 +335,19 @@ func compare(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	commits, err := b.log(c.ctx, head, logQuery{Exclude: base, Reverse: true, Max: 250})
+	// Without paging parameters the newest 250 commits are shown, with them all can be read.
+	q := logQuery{Exclude: base, Reverse: true, Max: 250}
+	size, number := c.page()
+	paged := c.query("page") != "" || c.query("per_page") != ""
+	if paged {
+		q.Max = maxCompare
+	}
+	commits, err := b.log(c.ctx, head, q)
 	if err != nil {
 		return nil, err
+	}
+	if paged {
+		commits = paginate(c, commits)
 	}
 	files, err := b.diff(c.ctx, mb, head, true)
 	if err != nil {
@@ -347,6 +378,84 @@ func compare(c *call) (any, error) {
 	if o["commits"], err = each(commits, func(cm *commit) (obj, error) { return c.commitJSON(rp, cm) }); err != nil {
 		return nil, err
 	}
+	if paged && number > 1 || paged && size < 1 {
+		files = nil // only the first page shows files
+	}
 	o["files"], err = each(files[:min(len(files), 300)], func(ch *change) (obj, error) { return c.f.fileJSON(rp, head, ch), nil })
 	return o, err
+}
+
+// maxCompare bounds the commits between two sides.
+const maxCompare = 10_000
+
+// textual answers a client that asked for a diff or a mail series.
+func (c *call) textual(b bare, from, to, exclude string) (any, bool, error) {
+	switch {
+	case c.accepts("patch"):
+		text, err := b.formatPatch(c.ctx, exclude, to)
+		return reply{status: http.StatusOK, raw: orEmpty(text), kind: "application/vnd.github.patch; charset=utf-8"}, true, err
+	case c.accepts("diff"):
+		text, err := b.patchText(c.ctx, from, to)
+		return reply{status: http.StatusOK, raw: orEmpty(text), kind: "application/vnd.github.diff; charset=utf-8"}, true, err
+	}
+	return nil, false, nil
+}
+
+// side resolves one side of a comparison: a revision, or "owner:branch" of a
+// repository of the same family, whose objects are brought here.
+func (c *call) side(rp *repo, rev string) (string, error) {
+	b := c.f.bare(rp.ID)
+	owner, branch, other := strings.Cut(rev, ":")
+	if !other || strings.EqualFold(owner, rp.Owner.Login) {
+		if other {
+			rev = branch
+		}
+		return b.resolve(c.ctx, rev)
+	}
+	fork, err := one(c.reader, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE a.login = ? AND r.copying = 0 AND (r.parent_id = ? OR r.id = ?)", owner, rp.ID, rp.ParentID)
+	if err != nil {
+		return "", err
+	}
+	if p, err := c.permission(fork, c.viewer); err != nil || p < permRead {
+		return "", errors.Join(err, errNotFound)
+	}
+	sha, err := c.refSHA(fork.ID, "refs/heads/"+branch)
+	if err != nil {
+		return "", err
+	}
+	if _, _, _, err := b.object(c.ctx, sha); err == nil {
+		return sha, nil
+	}
+	tmp := "refs/pull/incoming/" + sha
+	if err := b.fetch(c.ctx, c.f.repoDir(fork.ID), sha, tmp); err != nil {
+		return "", err
+	}
+	return sha, b.updateRef(c.ctx, tmp, "", sha)
+}
+
+// emailOf turns the login of a commit filter into the address in commits.
+func (c *call) emailOf(author string) (string, error) {
+	if strings.Contains(author, "@") {
+		return author, nil
+	}
+	a, err := c.account(author)
+	if errors.Is(err, errNotFound) {
+		return author, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.f.userSignature(a).Email, nil
+}
+
+func (c *call) branchesAt(rp *repo, sha string) (any, error) {
+	names, err := list(c.reader, scalar[string], "SELECT name FROM refs WHERE repo_id = ? AND sha = ? AND name LIKE 'refs/heads/%' ORDER BY name", rp.ID, sha)
+	if err != nil {
+		return nil, err
+	}
+	return each(names, func(n *string) (obj, error) {
+		name := strings.TrimPrefix(*n, "refs/heads/")
+		protected, err := c.isProtected(rp, name)
+		return obj{"name": name, "protected": protected, "commit": obj{"sha": sha, "url": c.f.api("/repos/%s/commits/%s", rp.fullName(), sha)}}, err
+	})
 }

@@ -2,9 +2,12 @@ package local
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +20,9 @@ func hookRoutes() []route {
 			route{method: "GET", pattern: base + "/{id}", serve: getHook},
 			route{method: "PATCH", pattern: base + "/{id}", serve: editHook},
 			route{method: "DELETE", pattern: base + "/{id}", serve: deleteHook},
+			route{method: "GET", pattern: base + "/{id}/config", serve: getHookConfig},
+			route{method: "PATCH", pattern: base + "/{id}/config", serve: editHookConfig},
+			route{method: "POST", pattern: base + "/{id}/tests", serve: pingHook},
 			route{method: "POST", pattern: base + "/{id}/pings", serve: pingHook},
 			route{method: "GET", pattern: base + "/{id}/deliveries", serve: listDeliveries},
 			route{method: "GET", pattern: base + "/{id}/deliveries/{delivery}", serve: getDelivery},
@@ -46,6 +52,9 @@ func (c *call) hookOwner() (h hook, err error) {
 }
 
 func (c *call) hookOf() (*hook, error) {
+	if c.app != nil {
+		return c.appHook()
+	}
 	owner, err := c.hookOwner()
 	if err != nil {
 		return nil, err
@@ -54,7 +63,7 @@ func (c *call) hookOf() (*hook, error) {
 	if err != nil {
 		return nil, err
 	}
-	return one(c.reader, scanHook, "SELECT "+hookCols+" FROM hooks h WHERE h.id = ? AND h.org_id = ? AND h.repo_id = ?", id, owner.OrgID, owner.RepoID)
+	return one(c.reader, scanHook, "SELECT "+hookCols+" FROM hooks h WHERE h.id = ? AND h.org_id = ? AND h.repo_id = ? AND h.app_id = 0", id, owner.OrgID, owner.RepoID)
 }
 
 func listHooks(c *call) (any, error) {
@@ -62,7 +71,7 @@ func listHooks(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := list(c.reader, scanHook, "SELECT "+hookCols+" FROM hooks h WHERE h.org_id = ? AND h.repo_id = ? ORDER BY h.id", owner.OrgID, owner.RepoID)
+	all, err := list(c.reader, scanHook, "SELECT "+hookCols+" FROM hooks h WHERE h.org_id = ? AND h.repo_id = ? AND h.app_id = 0 ORDER BY h.id", owner.OrgID, owner.RepoID)
 	if err != nil {
 		return nil, err
 	}
@@ -71,16 +80,32 @@ func listHooks(c *call) (any, error) {
 
 // hookEdit is the body of hook creation and change.
 type hookEdit struct {
-	Name   string   `json:"name"`
-	Active *bool    `json:"active"`
-	Events []string `json:"events"`
-	Add    []string `json:"add_events"`
-	Remove []string `json:"remove_events"`
-	Config *struct {
-		URL         *string `json:"url"`
-		ContentType *string `json:"content_type"`
-		Secret      *string `json:"secret"`
-	} `json:"config"`
+	Name   string      `json:"name"`
+	Active *bool       `json:"active"`
+	Events []string    `json:"events"`
+	Add    []string    `json:"add_events"`
+	Remove []string    `json:"remove_events"`
+	Config *hookConfig `json:"config"`
+}
+
+// hookConfig is where a hook sends to.
+type hookConfig struct {
+	URL         *string `json:"url"`
+	ContentType *string `json:"content_type"`
+	Secret      *string `json:"secret"`
+}
+
+// apply changes what is given. A secret that was masked on the way out is no change.
+func (c *hookConfig) apply(h *hook) error {
+	set(&h.URL, c.URL)
+	if c.Secret != nil && *c.Secret != "********" {
+		h.Secret = *c.Secret
+	}
+	set(&h.ContentType, c.ContentType)
+	if h.ContentType != "json" && h.ContentType != "form" {
+		return invalid("Hook", "content_type", "custom", "content_type must be json or form")
+	}
+	return checkHookURL(h.URL)
 }
 
 func (e hookEdit) apply(h *hook) error {
@@ -108,14 +133,8 @@ func (e hookEdit) apply(h *hook) error {
 		return err
 	}
 	h.Events = string(raw)
-	if c := e.Config; c != nil {
-		set(&h.URL, c.URL)
-		if c.Secret != nil && *c.Secret != "********" {
-			h.Secret = *c.Secret
-		}
-		if c.ContentType != nil && *c.ContentType != "json" {
-			return invalid("Hook", "content_type", "custom", "only json is supported")
-		}
+	if e.Config != nil {
+		return e.Config.apply(h)
 	}
 	return checkHookURL(h.URL)
 }
@@ -133,7 +152,7 @@ func createHook(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Active = true
+	h.Active, h.ContentType = true, "json"
 	var in hookEdit
 	if err := c.body(&in); err != nil {
 		return nil, err
@@ -166,14 +185,20 @@ func createHook(c *call) (any, error) {
 }
 
 func (t *txn) insertHook(h *hook) (err error) {
+	if h.ContentType == "" {
+		h.ContentType = "json"
+	}
 	h.Created, h.Updated = t.now, t.now
-	h.ID, err = t.exec("INSERT INTO hooks (org_id, repo_id, url, secret, events, active, created, updated) VALUES (?,?,?,?,?,?,?,?)", h.OrgID, h.RepoID, h.URL, h.Secret, h.Events, h.Active, h.Created, h.Updated)
+	h.ID, err = t.exec("INSERT INTO hooks (org_id, repo_id, app_id, content_type, url, secret, events, active, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?)", h.OrgID, h.RepoID, h.AppID, h.ContentType, h.URL, h.Secret, h.Events, h.Active, h.Created, h.Updated)
 	return err
 }
 
 func (t *txn) saveHook(h *hook) error {
+	if h.ContentType == "" {
+		h.ContentType = "json"
+	}
 	h.Updated = t.now
-	_, err := t.exec("UPDATE hooks SET url = ?, secret = ?, events = ?, active = ?, updated = ? WHERE id = ?", h.URL, h.Secret, h.Events, h.Active, h.Updated, h.ID)
+	_, err := t.exec("UPDATE hooks SET content_type = ?, url = ?, secret = ?, events = ?, active = ?, updated = ? WHERE id = ?", h.ContentType, h.URL, h.Secret, h.Events, h.Active, h.Updated, h.ID)
 	return err
 }
 
@@ -203,6 +228,29 @@ func editHook(c *call) (any, error) {
 	return c.hookJSON(h)
 }
 
+func getHookConfig(c *call) (any, error) {
+	h, err := c.hookOf()
+	if err != nil {
+		return nil, err
+	}
+	return hookConfigJSON(h), nil
+}
+
+func editHookConfig(c *call) (any, error) {
+	h, err := c.hookOf()
+	if err != nil {
+		return nil, err
+	}
+	var in hookConfig
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	if err := in.apply(h); err != nil {
+		return nil, err
+	}
+	return hookConfigJSON(h), c.f.write(c.ctx, func(t *txn) error { return t.saveHook(h) })
+}
+
 func deleteHook(c *call) (any, error) {
 	h, err := c.hookOf()
 	if err != nil {
@@ -222,18 +270,40 @@ func pingHook(c *call) (any, error) {
 	return noContent, c.f.write(c.ctx, func(t *txn) error { return t.ping(h, c.viewer) })
 }
 
+// listDeliveries shows the newest first. GitHub pages this list by an opaque
+// cursor, here the id to continue below.
 func listDeliveries(c *call) (any, error) {
 	h, err := c.hookOf()
 	if err != nil {
 		return nil, err
 	}
+	size, _ := c.page()
+	below := int64(math.MaxInt64)
+	if s := c.query("cursor"); s != "" {
+		if below, err = strconv.ParseInt(strings.TrimPrefix(s, "v1_"), 10, 64); err != nil {
+			return nil, badRequest("Invalid cursor")
+		}
+	}
+	where, args := "d.hook_id = ? AND d.id < ?", []any{h.ID, below}
+	switch c.query("status") {
+	case "success":
+		where += " AND d.code BETWEEN 200 AND 399"
+	case "failure":
+		where += " AND d.attempts > 0 AND d.code NOT BETWEEN 200 AND 399"
+	}
 	// The payloads can be large and are not shown in the list: read without them.
 	cols := strings.Replace(deliveryCols, "d.payload", "x'' AS payload", 1)
-	all, err := list(c.reader, scanDelivery, "SELECT "+cols+" FROM deliveries d WHERE d.hook_id = ? ORDER BY d.id DESC LIMIT 10000", h.ID)
+	all, err := list(c.reader, scanDelivery, "SELECT "+cols+" FROM deliveries d WHERE "+where+" ORDER BY d.id DESC LIMIT ?", append(args, size+1)...)
 	if err != nil {
 		return nil, err
 	}
-	return each(paginate(c, all), func(d *delivery) (obj, error) { return deliveryJSON(d), nil })
+	if len(all) > size {
+		all = all[:size]
+		q := c.http.URL.Query()
+		q.Set("cursor", "v1_"+i64(all[size-1].ID))
+		c.header.Set("Link", fmt.Sprintf(`<%s%s?%s>; rel="next"`, c.f.base, c.http.URL.EscapedPath(), q.Encode()))
+	}
+	return each(all, func(d *delivery) (obj, error) { return deliveryJSON(d), nil })
 }
 
 // deliveryJSON adds "state" and "attempts" to GitHub's fields: here a delivery
@@ -254,8 +324,16 @@ func deliveryJSON(d *delivery) obj {
 	}
 	return obj{
 		"id": d.ID, "guid": d.GUID, "delivered_at": at, "redelivery": d.Redelivery, "duration": float64(d.Duration) / 1000, "status": status,
-		"status_code": d.Code, "event": d.Event, "action": orNull(d.Action), "installation_id": nil, "repository_id": d.RepoID, "state": d.State, "attempts": d.Attempts,
+		"status_code": d.Code, "event": d.Event, "action": orNull(d.Action), "installation_id": orZero(d.Installation), "repository_id": orZero(d.RepoID), "throttled_at": nil, "state": d.State, "attempts": d.Attempts,
 	}
+}
+
+// orZero turns 0 into null.
+func orZero(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
 }
 
 func (c *call) deliveryOf() (*hook, *delivery, error) {
@@ -279,6 +357,7 @@ func getDelivery(c *call) (any, error) {
 	o := deliveryJSON(d)
 	headers := obj{}
 	for k, v := range hookHeaders(h, d) {
+		k = strings.Replace(strings.Replace(k, "X-Github-", "X-GitHub-", 1), "-Id", "-ID", 1)
 		headers[k] = v[0]
 	}
 	o["url"] = h.URL
@@ -290,12 +369,13 @@ func getDelivery(c *call) (any, error) {
 // redeliver sends a payload again, with the same delivery id as GitHub does,
 // so that receivers can recognise it.
 func redeliver(c *call) (any, error) {
-	h, d, err := c.deliveryOf()
+	_, d, err := c.deliveryOf()
 	if err != nil {
 		return nil, err
 	}
 	err = c.f.write(c.ctx, func(t *txn) error {
-		return t.deliverRaw(h.ID, d.RepoID, d.GUID, d.Event, d.Action, d.Payload, true)
+		d.Redelivery = true
+		return t.store(d)
 	})
 	if err != nil {
 		return nil, err

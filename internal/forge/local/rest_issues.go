@@ -22,13 +22,15 @@ func issueRoutes() []route {
 		{method: "GET", pattern: r + "/issues/comments/{id}", serve: getComment},
 		{method: "PATCH", pattern: r + "/issues/comments/{id}", serve: editComment},
 		{method: "DELETE", pattern: r + "/issues/comments/{id}", serve: deleteComment},
-		{method: "GET", pattern: r + "/issues/comments/{id}/reactions", serve: listCommentReactions},
-		{method: "POST", pattern: r + "/issues/comments/{id}/reactions", serve: reactToComment},
 		{method: "GET", pattern: r + "/issues/{number}/comments", serve: listComments},
 		{method: "POST", pattern: r + "/issues/{number}/comments", serve: createComment},
 		{method: "GET", pattern: r + "/issues/{number}/events", serve: listEvents},
-		{method: "GET", pattern: r + "/issues/{number}/timeline", serve: listEvents},
-		{method: "POST", pattern: r + "/issues/{number}/reactions", serve: reactToIssue},
+		{method: "GET", pattern: r + "/issues/{number}/timeline", serve: listTimeline},
+		{method: "GET", pattern: r + "/issues/events", serve: listRepoEvents},
+		{method: "GET", pattern: r + "/issues/events/{id}", serve: getEvent},
+		{method: "GET", pattern: "/issues", serve: listMyIssues},
+		{method: "GET", pattern: "/user/issues", serve: listMyIssues},
+		{method: "GET", pattern: r + "/milestones/{number}/labels", serve: listMilestoneLabels},
 		{method: "PUT", pattern: r + "/issues/{number}/lock", serve: lockIssue},
 		{method: "DELETE", pattern: r + "/issues/{number}/lock", serve: lockIssue},
 		{method: "GET", pattern: r + "/assignees", serve: listAssignees},
@@ -50,7 +52,6 @@ func issueRoutes() []route {
 		{method: "GET", pattern: r + "/milestones/{number}", serve: getMilestone},
 		{method: "PATCH", pattern: r + "/milestones/{number}", serve: editMilestone},
 		{method: "DELETE", pattern: r + "/milestones/{number}", serve: deleteMilestone},
-		{method: "GET", pattern: "/search/issues", serve: searchIssuesREST},
 	}
 }
 
@@ -76,13 +77,27 @@ func listIssues(c *call) (any, error) {
 			args = append(args, strings.TrimSpace(name))
 		}
 	}
-	for param, cond := range map[string]string{
-		"creator":  " AND i.author_id = (SELECT id FROM accounts WHERE login = ?)",
-		"assignee": " AND EXISTS (SELECT 1 FROM assignees x JOIN accounts a ON a.id = x.user_id WHERE x.issue_id = i.id AND a.login = ?)",
-	} {
-		if v := c.query(param); v != "" && v != "*" && v != "none" {
-			where, args = where+cond, append(args, v)
-		}
+	if v := c.query("creator"); v != "" {
+		where, args = where+" AND i.author_id = "+byLogin, append(args, v)
+	}
+	const assigned = "EXISTS (SELECT 1 FROM assignees x WHERE x.issue_id = i.id"
+	switch v := c.query("assignee"); v {
+	case "":
+	case "*":
+		where += " AND " + assigned + ")"
+	case "none":
+		where += " AND NOT " + assigned + ")"
+	default:
+		where, args = where+" AND "+assigned+" AND x.user_id = "+byLogin+")", append(args, v)
+	}
+	switch v := c.query("milestone"); v {
+	case "":
+	case "*":
+		where += " AND i.milestone_id != 0"
+	case "none":
+		where += " AND i.milestone_id = 0"
+	default:
+		where, args = where+" AND i.milestone_id = (SELECT id FROM milestones WHERE repo_id = i.repo_id AND number = ?)", append(args, v)
 	}
 	if v := c.query("since"); v != "" {
 		t, err := time.Parse(time.RFC3339, v)
@@ -110,10 +125,45 @@ func listOrder(c *call) string {
 	return col + " DESC, i.number DESC"
 }
 
+// listMyIssues lists what the caller is assigned to, or with filter=created
+// has opened, in all repositories.
+func listMyIssues(c *call) (any, error) {
+	if err := c.login(); err != nil {
+		return nil, err
+	}
+	q := "assignee:@me"
+	if c.query("filter") == "created" {
+		q = "author:@me"
+	}
+	if c.query("filter") == "all" {
+		q = "involves:@me"
+	}
+	if state := c.query("state"); state == "" || state == "open" || state == "closed" {
+		if state == "" {
+			state = "open"
+		}
+		q += " is:" + state
+	}
+	hits, err := c.search(q, c.viewer, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return each(paginate(c, hits), func(h *found) (obj, error) {
+		o, err := c.issueJSON(h.repo, &h.issue)
+		if err == nil {
+			o["repository"] = c.f.repoJSON(h.repo)
+		}
+		return o, err
+	})
+}
+
 func createIssue(c *call) (any, error) {
 	rp, err := c.theRepo(permRead)
 	if err != nil {
 		return nil, err
+	}
+	if !rp.Settings.flag(repoDefaults, "has_issues") {
+		return nil, &apiError{Status: http.StatusGone, Message: "Issues has been disabled in this repository."}
 	}
 	var in struct {
 		Title     string
@@ -212,6 +262,9 @@ func (t *txn) applyEdit(rp *repo, i *issue, actor *account, perm permission, in 
 	if err := t.edit(rp, i, actor, in.Title, in.Body, base); err != nil {
 		return err
 	}
+	if in.StateReason != "" && !slices.Contains([]string{"completed", "not_planned", "duplicate", "reopened"}, in.StateReason) {
+		return invalid("Issue", "state_reason", "invalid", "")
+	}
 	if in.State != nil && *in.State != i.State {
 		if !own && perm < permTriage {
 			return forbidden("Must have triage access to change the state of this issue.")
@@ -294,14 +347,39 @@ func (t *txn) mayReopen(rp *repo, i *issue) error {
 }
 
 func lockIssue(c *call) (any, error) {
-	_, i, err := c.issueOf(permWrite)
+	rp, i, err := c.issueOf(permWrite)
 	if err != nil {
 		return nil, err
 	}
-	return noContent, c.f.write(c.ctx, func(t *txn) error {
-		_, err := t.exec("UPDATE issues SET locked = ? WHERE id = ?", c.http.Method == http.MethodPut, i.ID)
+	lock := c.http.Method == http.MethodPut
+	var in struct {
+		Reason string `json:"lock_reason"`
+	}
+	if lock {
+		if err := c.body(&in); err != nil {
+			return nil, err
+		}
+		if !slices.Contains([]string{"", "off-topic", "too heated", "resolved", "spam"}, in.Reason) {
+			return nil, invalid("Issue", "lock_reason", "invalid", "")
+		}
+	}
+	return noContent, c.f.write(c.ctx, func(t *txn) error { return t.setLocked(rp, i, c.viewer, lock, in.Reason) })
+}
+
+// setLocked locks or unlocks the conversation.
+func (t *txn) setLocked(rp *repo, i *issue, actor *account, lock bool, reason string) error {
+	if i.Locked == lock {
+		return nil
+	}
+	i.Locked, i.LockReason = lock, reason
+	if _, err := t.exec("UPDATE issues SET locked = ?, lock_reason = ? WHERE id = ?", lock, reason, i.ID); err != nil {
 		return err
-	})
+	}
+	action := map[bool]string{true: "locked", false: "unlocked"}[lock]
+	if err := t.record(i, actor, event{Event: action}); err != nil {
+		return err
+	}
+	return t.emitIssue(rp, i, actor, action, nil)
 }
 
 func listEvents(c *call) (any, error) {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,9 @@ func listMilestones(c *call) (any, error) {
 	all, err := list(c.reader, scanMilestone, "SELECT "+milestoneCols+" FROM milestones m WHERE m.repo_id = ? AND (m.state = ? OR ? = 'all') ORDER BY m.number", rp.ID, state, state)
 	if err != nil {
 		return nil, err
+	}
+	if c.query("direction") == "desc" {
+		slices.Reverse(all)
 	}
 	return each(paginate(c, all), func(m *milestone) (obj, error) { return c.milestoneObj(rp, m) })
 }
@@ -77,6 +81,18 @@ func (c *call) milestoneOf(need permission) (*repo, *milestone, error) {
 	}
 	m, err := one(c.reader, scanMilestone, "SELECT "+milestoneCols+" FROM milestones m WHERE m.repo_id = ? AND m.number = ?", rp.ID, n)
 	return rp, m, err
+}
+
+func listMilestoneLabels(c *call) (any, error) {
+	rp, m, err := c.milestoneOf(permRead)
+	if err != nil {
+		return nil, err
+	}
+	all, err := list(c.reader, scanLabel, "SELECT DISTINCT "+labelCols+" FROM labels l JOIN issue_labels x ON x.label_id = l.id JOIN issues i ON i.id = x.issue_id WHERE i.milestone_id = ? ORDER BY l.name", m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return c.f.labelsJSON(rp, paginate(c, all)), nil
 }
 
 func getMilestone(c *call) (any, error) {

@@ -268,23 +268,9 @@ func editPull(c *call) (any, error) {
 	if err := c.body(&in); err != nil {
 		return nil, err
 	}
-	var base *baseChange
-	if in.Base != nil && *in.Base != i.Pull.BaseRef {
-		if i.State != "open" {
-			return nil, unprocessable("Cannot change the base branch of a closed pull request.")
-		}
-		sha, err := c.refSHA(rp.ID, "refs/heads/"+*in.Base)
-		if errors.Is(err, errNotFound) {
-			return nil, invalid("PullRequest", "base", "invalid", fmt.Sprintf("Proposed base branch '%s' was not found", truncate(*in.Base, 100)))
-		}
-		if err != nil {
-			return nil, err
-		}
-		size, err := c.f.bare(rp.ID).stats(c.ctx, sha, i.Pull.HeadSHA)
-		if err != nil {
-			return nil, err
-		}
-		base = &baseChange{*in.Base, sha, size}
+	base, err := c.f.newBase(c.reader, rp, i, in.Base)
+	if err != nil {
+		return nil, err
 	}
 	err = c.f.write(c.ctx, func(t *txn) error {
 		if i, err = t.issueID(i.ID); err != nil {
@@ -302,6 +288,29 @@ func editPull(c *call) (any, error) {
 		return nil, err
 	}
 	return c.pullFull(rp, i)
+}
+
+// newBase prepares the move of a pull request to another base branch; nil
+// when none is asked for.
+func (f *Forge) newBase(r *reader, rp *repo, i *issue, name *string) (*baseChange, error) {
+	if name == nil || i.Pull == nil || *name == i.Pull.BaseRef {
+		return nil, nil
+	}
+	if i.State != "open" {
+		return nil, unprocessable("Cannot change the base branch of a closed pull request.")
+	}
+	sha, err := r.refSHA(rp.ID, "refs/heads/"+*name)
+	if errors.Is(err, errNotFound) {
+		return nil, invalid("PullRequest", "base", "invalid", fmt.Sprintf("Proposed base branch '%s' was not found", truncate(*name, 100)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.bare(rp.ID).stats(r.ctx, sha, i.Pull.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	return &baseChange{*name, sha, size}, nil
 }
 
 // pullFiles lists the changes of a pull request against its merge base.
@@ -526,23 +535,35 @@ func listReviews(c *call) (any, error) {
 
 // lineComment is a comment on the diff as clients send it.
 type lineComment struct {
-	Path     string `json:"path"`
-	Position int    `json:"position"`
-	Line     int    `json:"line"`
-	Side     string `json:"side"`
-	Body     string `json:"body"`
-	SHA      string `json:"commit_id"`
-	ReplyTo  int64  `json:"in_reply_to"`
+	Path      string `json:"path"`
+	Position  int    `json:"position"`
+	Line      int    `json:"line"`
+	Side      string `json:"side"`
+	StartLine int    `json:"start_line"`
+	StartSide string `json:"start_side"`
+	Subject   string `json:"subject_type"`
+	Body      string `json:"body"`
+	SHA       string `json:"commit_id"`
+	ReplyTo   int64  `json:"in_reply_to"`
 }
 
 // locate turns a line comment into its stored form; the path must be part of
 // the pull request.
 func (c *call) locate(rp *repo, i *issue, in lineComment, files []change) (reviewComment, error) {
-	out := reviewComment{Path: in.Path, Position: in.Position, Line: in.Line, Side: in.Side, SHA: in.SHA, Body: in.Body, ReplyTo: in.ReplyTo}
+	out := reviewComment{Path: in.Path, Position: in.Position, Line: in.Line, Side: in.Side, SHA: in.SHA, Body: in.Body, ReplyTo: in.ReplyTo, StartLine: in.StartLine, StartSide: in.StartSide, Subject: in.Subject}
+	if in.Subject != "" && in.Subject != "line" && in.Subject != "file" {
+		return out, invalid("PullRequestReviewComment", "subject_type", "invalid", "")
+	}
+	if in.Side != "" && in.Side != "LEFT" && in.Side != "RIGHT" {
+		return out, invalid("PullRequestReviewComment", "side", "invalid", "")
+	}
 	if in.ReplyTo != 0 {
-		orig, err := one(c.reader, scanReviewComment, "SELECT "+reviewCommentCols+" FROM review_comments w WHERE w.id = ? AND w.issue_id = ?", in.ReplyTo, i.ID)
+		orig, err := c.replyTarget(in.ReplyTo, i.ID)
 		if err != nil {
 			return out, err
+		}
+		if orig.ReplyTo != 0 { // threads are flat
+			out.ReplyTo = orig.ReplyTo
 		}
 		out.Path, out.Position, out.Line, out.Side, out.Hunk, out.SHA = orig.Path, orig.Position, orig.Line, orig.Side, orig.Hunk, orig.SHA
 		return out, nil
@@ -691,12 +712,17 @@ func listReviewComments(c *call) (any, error) {
 }
 
 func createReviewComment(c *call) (any, error) {
-	rp, i, err := c.pullOf(permRead)
-	if err != nil {
-		return nil, err
-	}
 	var in lineComment
 	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	return c.commentOnDiff(in)
+}
+
+// commentOnDiff adds one comment to the diff, outside of a review.
+func (c *call) commentOnDiff(in lineComment) (any, error) {
+	rp, i, err := c.pullOf(permRead)
+	if err != nil {
 		return nil, err
 	}
 	files, err := c.f.pullFiles(c.ctx, rp, i, true)

@@ -1,8 +1,10 @@
 package local
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 )
 
 func repoRoutes() []route {
@@ -10,6 +12,9 @@ func repoRoutes() []route {
 	return []route{
 		{method: "GET", pattern: r, serve: getRepo},
 		{method: "PATCH", pattern: r, serve: editRepo},
+		{method: "DELETE", pattern: r, serve: deleteRepo},
+		{method: "POST", pattern: r + "/transfer", serve: transferRepo},
+		{method: "GET", pattern: "/repositories", serve: listPublicRepos},
 		{method: "POST", pattern: "/orgs/{org}/repos", serve: createOrgRepo},
 		{method: "POST", pattern: "/user/repos", serve: createUserRepo},
 		{method: "GET", pattern: "/orgs/{org}/repos", serve: listOwnerRepos},
@@ -17,43 +22,30 @@ func repoRoutes() []route {
 		{method: "GET", pattern: "/user/repos", serve: listMyRepos},
 		{method: "POST", pattern: r + "/forks", serve: forkRepo},
 		{method: "GET", pattern: r + "/forks", serve: listForks},
-		{method: "GET", pattern: r + "/collaborators", serve: listCollaborators},
-		{method: "GET", pattern: r + "/collaborators/{user}", serve: checkCollaborator},
-		{method: "PUT", pattern: r + "/collaborators/{user}", serve: putCollaborator},
-		{method: "DELETE", pattern: r + "/collaborators/{user}", serve: deleteCollaborator},
-		{method: "GET", pattern: r + "/collaborators/{user}/permission", serve: getPermission},
-		{method: "GET", pattern: r + "/teams", serve: listRepoTeams},
-		{method: "GET", pattern: r + "/branches", serve: listBranches},
-		{method: "GET", pattern: r + "/branches/{branch...}", serve: getBranch},
-		{method: "PUT", pattern: r + "/branches/{branch...}", serve: changeProtection},
-		{method: "DELETE", pattern: r + "/branches/{branch...}", serve: changeProtection},
-		{method: "GET", pattern: r + "/tags", serve: listTags},
-		{method: "GET", pattern: r + "/git/refs", serve: listRefs},
-		{method: "GET", pattern: r + "/git/refs/{ref...}", serve: getRefs},
-		{method: "GET", pattern: r + "/git/ref/{ref...}", serve: getRef},
-		{method: "GET", pattern: r + "/git/matching-refs/{ref...}", serve: matchingRefs},
-		{method: "POST", pattern: r + "/git/refs", serve: createRef},
-		{method: "PATCH", pattern: r + "/git/refs/{ref...}", serve: updateRef},
-		{method: "DELETE", pattern: r + "/git/refs/{ref...}", serve: deleteRef},
-		{method: "GET", pattern: r + "/git/commits/{sha}", serve: getGitCommit},
-		{method: "GET", pattern: r + "/git/trees/{sha...}", serve: getTree},
-		{method: "GET", pattern: r + "/git/blobs/{sha}", serve: getBlob},
-		{method: "GET", pattern: r + "/commits", serve: listCommits},
-		{method: "GET", pattern: r + "/commits/{ref...}", serve: getCommit},
-		{method: "GET", pattern: r + "/compare/{basehead...}", serve: compare},
-		{method: "GET", pattern: r + "/contents", serve: getContents},
-		{method: "GET", pattern: r + "/contents/{path...}", serve: getContents},
-		{method: "GET", pattern: r + "/readme", serve: getReadme},
-		{method: "POST", pattern: r + "/merges", serve: mergeBranches},
-		{method: "GET", pattern: r + "/statuses/{ref...}", serve: listStatuses},
-		{method: "POST", pattern: r + "/statuses/{sha}", serve: createStatus},
-		{method: "POST", pattern: r + "/check-runs", serve: createCheckRun},
-		{method: "GET", pattern: r + "/check-runs/{id}", serve: getCheckRun},
-		{method: "PATCH", pattern: r + "/check-runs/{id}", serve: updateCheckRun},
-		{method: "POST", pattern: r + "/check-runs/{id}/rerequest", serve: rerequestCheckRun},
-		{method: "POST", pattern: r + "/check-runs/{id}/requested-action", serve: actOnCheckRun},
-		{method: "GET", pattern: r + "/actions/runs", serve: listActionRuns},
+		{method: "GET", pattern: r + "/topics", serve: getTopics},
+		{method: "PUT", pattern: r + "/topics", serve: putTopics},
+		{method: "GET", pattern: r + "/languages", serve: emptyObject},
+		{method: "GET", pattern: r + "/releases", serve: emptyList},
+		{method: "GET", pattern: r + "/subscribers", serve: emptyList},
+		{method: "GET", pattern: r + "/stargazers", serve: emptyList},
+		{method: "GET", pattern: r + "/keys", serve: emptyList},
+		{method: "GET", pattern: r + "/deployments", serve: emptyList},
+		{method: "GET", pattern: r + "/environments", serve: func(c *call) (any, error) {
+			_, err := c.theRepo(permRead)
+			return obj{"total_count": 0, "environments": []obj{}}, err
+		}},
 	}
+}
+
+// emptyList and emptyObject answer for features that this forge does not have.
+func emptyList(c *call) (any, error) {
+	_, err := c.theRepo(permRead)
+	return []obj{}, err
+}
+
+func emptyObject(c *call) (any, error) {
+	_, err := c.theRepo(permRead)
+	return obj{}, err
 }
 
 func getRepo(c *call) (any, error) {
@@ -76,6 +68,8 @@ type repoEdit struct {
 	AllowSquash   *bool   `json:"allow_squash_merge"`
 	AllowRebase   *bool   `json:"allow_rebase_merge"`
 	DeleteBranch  *bool   `json:"delete_branch_on_merge"`
+
+	settings map[string]json.RawMessage
 }
 
 func set[T any](to *T, from *T) {
@@ -84,7 +78,15 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-func (e repoEdit) apply(rp *repo) error {
+// repoBody reads a repoEdit with the settings in the same object.
+func (c *call) repoBody() (e repoEdit, err error) {
+	if err := c.body(&e); err != nil {
+		return e, err
+	}
+	return e, c.body(&e.settings)
+}
+
+func (e repoEdit) apply(rp *repo) (err error) {
 	set(&rp.Name, e.Name)
 	set(&rp.Description, e.Description)
 	set(&rp.Private, e.Private)
@@ -95,13 +97,26 @@ func (e repoEdit) apply(rp *repo) error {
 	set(&rp.AllowRebase, e.AllowRebase)
 	set(&rp.DeleteBranch, e.DeleteBranch)
 	if e.Visibility != nil {
-		rp.Private = *e.Visibility != "public"
+		switch *e.Visibility {
+		case "public", "private":
+			rp.Private = *e.Visibility == "private"
+		case "internal":
+			return unprocessable("Only organizations associated with an enterprise can set visibility to internal.")
+		default:
+			return invalid("Repository", "visibility", "invalid", "")
+		}
+	}
+	if rp.Settings, err = rp.Settings.merge(repoDefaults, e.settings, "Repository"); err != nil {
+		return err
 	}
 	if !validRepoName(rp.Name) {
 		return invalid("Repository", "name", "invalid", "")
 	}
 	if !validBranch(rp.DefaultBranch) {
 		return invalid("Repository", "default_branch", "invalid", "")
+	}
+	if !rp.AllowMerge && !rp.AllowRebase && !rp.AllowSquash {
+		return invalid("Repository", "merge_commit_allowed", "no_merge_method", "Sorry, you need to allow at least one merge strategy.")
 	}
 	return checkText("Repository", "description", rp.Description, 350, false)
 }
@@ -111,9 +126,12 @@ func editRepo(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in repoEdit
-	if err := c.body(&in); err != nil {
+	in, err := c.repoBody()
+	if err != nil {
 		return nil, err
+	}
+	if rp.Archived && (in.Archived == nil || *in.Archived) {
+		return nil, forbidden("Repository was archived so is read-only.")
 	}
 	before := *rp
 	if err := in.apply(rp); err != nil {
@@ -121,7 +139,7 @@ func editRepo(c *call) (any, error) {
 	}
 	if rp.DefaultBranch != before.DefaultBranch {
 		if _, err := c.refSHA(rp.ID, "refs/heads/"+rp.DefaultBranch); err != nil {
-			return nil, invalid("Repository", "default_branch", "invalid", "The branch was not found.")
+			return nil, invalid("Repository", "default_branch", "invalid", "The branch "+truncate(rp.DefaultBranch, 100)+" was not found. Please push that ref first or create it via the Git Data API.")
 		}
 	}
 	err = c.f.write(c.ctx, func(t *txn) error {
@@ -129,7 +147,13 @@ func editRepo(c *call) (any, error) {
 			return invalid("Repository", "name", "custom", "name already exists on this account")
 		}
 		rp.Updated = t.now
-		return t.saveRepo(rp, c.viewer, "edited", obj{"changes": obj{}})
+		action, changes := changeOf(&before, rp)
+		if before.Name != rp.Name {
+			if err := t.leaveRedirect(&before); err != nil {
+				return err
+			}
+		}
+		return t.saveRepo(rp, c.viewer, action, obj{"changes": changes})
 	})
 	if err != nil {
 		return nil, err
@@ -140,13 +164,126 @@ func editRepo(c *call) (any, error) {
 	return c.repoFullJSON(rp, c.viewer)
 }
 
+// changeOf names what happened to a repository as its event does.
+func changeOf(before, after *repo) (action string, changes obj) {
+	changes = obj{}
+	if before.Description != after.Description {
+		changes["description"] = obj{"from": before.Description}
+	}
+	if before.DefaultBranch != after.DefaultBranch {
+		changes["default_branch"] = obj{"from": before.DefaultBranch}
+	}
+	switch {
+	case before.Name != after.Name:
+		changes["repository"] = obj{"name": obj{"from": before.Name}}
+		return "renamed", changes
+	case before.Archived != after.Archived && after.Archived:
+		return "archived", changes
+	case before.Archived != after.Archived:
+		return "unarchived", changes
+	case before.Private != after.Private && after.Private:
+		return "privatized", changes
+	case before.Private != after.Private:
+		return "publicized", changes
+	}
+	return "edited", changes
+}
+
+// leaveRedirect remembers a name that a repository gives up.
+func (t *txn) leaveRedirect(old *repo) error {
+	_, err := t.exec("INSERT INTO repo_redirects (owner_id, name, repo_id) VALUES (?,?,?) ON CONFLICT DO UPDATE SET repo_id = excluded.repo_id", old.Owner.ID, old.Name, old.ID)
+	return err
+}
+
+// formerly finds a repository by a name it had.
+func (r *reader) formerly(owner, name string) (*repo, error) {
+	return one(r, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE r.copying = 0 AND r.id = (SELECT x.repo_id FROM repo_redirects x JOIN accounts o ON o.id = x.owner_id WHERE o.login = ? AND x.name = ?)", owner, name)
+}
+
 func (t *txn) saveRepo(rp *repo, actor *account, action string, extra obj) error {
-	_, err := t.exec("UPDATE repos SET name = ?, description = ?, private = ?, archived = ?, default_branch = ?, allow_merge = ?, allow_squash = ?, allow_rebase = ?, delete_branch = ?, updated = ? WHERE id = ?",
-		rp.Name, rp.Description, rp.Private, rp.Archived, rp.DefaultBranch, rp.AllowMerge, rp.AllowSquash, rp.AllowRebase, rp.DeleteBranch, rp.Updated, rp.ID)
+	_, err := t.exec("UPDATE repos SET owner_id = ?, name = ?, description = ?, private = ?, archived = ?, default_branch = ?, allow_merge = ?, allow_squash = ?, allow_rebase = ?, delete_branch = ?, settings = ?, updated = ? WHERE id = ?",
+		rp.Owner.ID, rp.Name, rp.Description, rp.Private, rp.Archived, rp.DefaultBranch, rp.AllowMerge, rp.AllowSquash, rp.AllowRebase, rp.DeleteBranch, rp.Settings, rp.Updated, rp.ID)
 	if err != nil {
 		return err
 	}
+	if _, err := t.exec("DELETE FROM repo_redirects WHERE owner_id = ? AND name = ?", rp.Owner.ID, rp.Name); err != nil {
+		return err
+	}
 	return t.emit(rp, actor, "repository", action, extra)
+}
+
+func deleteRepo(c *call) (any, error) {
+	rp, err := c.theRepo(permAdmin)
+	if err != nil {
+		return nil, err
+	}
+	unlock := c.f.lockRepo(rp.ID)
+	defer unlock()
+	err = c.f.write(c.ctx, func(t *txn) error {
+		if err := t.emit(rp, c.viewer, "repository", "deleted", obj{}); err != nil {
+			return err
+		}
+		if _, err := t.exec("DELETE FROM hooks WHERE repo_id = ?", rp.ID); err != nil {
+			return err
+		}
+		_, err := t.exec("DELETE FROM repos WHERE id = ?", rp.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	// A directory that stays behind is removed at the next start.
+	return noContent, c.f.removeDir(rp.ID)
+}
+
+func transferRepo(c *call) (any, error) {
+	rp, err := c.theRepo(permAdmin)
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Owner string `json:"new_owner"`
+		Name  string `json:"new_name"`
+	}
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	owner, err := c.account(in.Owner)
+	if errors.Is(err, errNotFound) {
+		return nil, invalid("Repository", "new_owner", "invalid", "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if role, err := c.roleIn(owner); err != nil || owner.ID != c.viewer.ID && role != "admin" {
+		return nil, errors.Join(err, forbidden("You don't have the permission to create repositories on "+owner.Login))
+	}
+	before := *rp
+	rp.Owner = *owner
+	if in.Name != "" {
+		rp.Name = in.Name
+	}
+	if !validRepoName(rp.Name) {
+		return nil, invalid("Repository", "new_name", "invalid", "")
+	}
+	err = c.f.write(c.ctx, func(t *txn) error {
+		if _, err := t.repo(owner.Login, rp.Name); err == nil {
+			return invalid("Repository", "name", "custom", "name already exists on this account")
+		}
+		if err := t.leaveRedirect(&before); err != nil {
+			return err
+		}
+		if _, err := t.exec("DELETE FROM team_repos WHERE repo_id = ?", rp.ID); err != nil {
+			return err
+		}
+		rp.Updated = t.now
+		return t.saveRepo(rp, c.viewer, "transferred", obj{"changes": obj{"owner": obj{"from": obj{lower(before.Owner.Kind): t.f.userJSON(&before.Owner)}}}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.repoFullJSON(rp, c.viewer)
+	return reply{status: http.StatusAccepted, body: o}, err
 }
 
 func createOrgRepo(c *call) (any, error) {
@@ -157,8 +294,12 @@ func createOrgRepo(c *call) (any, error) {
 	if err := c.login(); err != nil {
 		return nil, err
 	}
-	if role, err := c.orgRole(org.ID, c.viewer.ID); err != nil || role != "admin" && !c.viewer.Admin {
-		return nil, errors.Join(err, forbidden("You need admin access to the organization before adding a repository to it."))
+	role, err := c.roleIn(org)
+	if err != nil {
+		return nil, err
+	}
+	if role != "admin" && (role == "" || !org.Settings.flag(orgDefaults, "members_can_create_repositories")) {
+		return nil, forbidden("You need admin access to the organization before adding a repository to it.")
 	}
 	return c.newRepo(org)
 }
@@ -171,12 +312,19 @@ func createUserRepo(c *call) (any, error) {
 }
 
 func (c *call) newRepo(owner *account) (any, error) {
-	in := struct {
-		repoEdit
-		AutoInit bool `json:"auto_init"`
-	}{}
-	if err := c.body(&in); err != nil {
+	in, err := c.repoBody()
+	if err != nil {
 		return nil, err
+	}
+	var more struct {
+		AutoInit bool  `json:"auto_init"`
+		TeamID   int64 `json:"team_id"`
+	}
+	if err := c.body(&more); err != nil {
+		return nil, err
+	}
+	if in.Name == nil || *in.Name == "" {
+		return nil, invalid("Repository", "name", "missing_field", "")
 	}
 	rp := &repo{Owner: *owner, DefaultBranch: "main", AllowMerge: true, AllowSquash: true, AllowRebase: true}
 	if err := in.apply(rp); err != nil {
@@ -185,7 +333,23 @@ func (c *call) newRepo(owner *account) (any, error) {
 	if err := c.f.makeRepo(c.ctx, rp, c.viewer); err != nil {
 		return nil, err
 	}
-	if in.AutoInit {
+	err = c.f.write(c.ctx, func(t *txn) error {
+		if more.TeamID != 0 {
+			tm, err := one(&t.reader, scanTeam, "SELECT "+teamCols+" FROM teams t WHERE t.id = ? AND t.org_id = ?", more.TeamID, owner.ID)
+			if err != nil {
+				return err
+			}
+			return t.grantTeam(owner, tm, rp.fullName(), tm.Permission)
+		}
+		if role, err := t.orgRole(owner.ID, c.viewer.ID); err != nil || owner.Kind != kindOrg || role != "member" {
+			return err
+		}
+		return t.addCollaborator(rp, c.viewer, c.viewer, "admin") // a member administers what they made
+	})
+	if err != nil {
+		return nil, err
+	}
+	if more.AutoInit {
 		if err := c.f.firstCommit(c.ctx, rp, c.viewer); err != nil {
 			return nil, err
 		}
@@ -197,19 +361,74 @@ func (c *call) newRepo(owner *account) (any, error) {
 	return created(o)
 }
 
+// repoTypes are the conditions of the parameter type of repository lists.
+var repoTypes = map[string]string{
+	"": "", "all": "", "owner": "", "sources": " AND r.parent_id = 0", "forks": " AND r.parent_id != 0", "public": " AND NOT r.private", "private": " AND r.private", "member": "",
+}
+
+// repoOrder turns sort and direction into an ORDER BY clause of fixed words.
+func (c *call) repoOrder() string {
+	col := map[string]string{"created": "r.created", "updated": "r.updated", "pushed": "r.pushed"}[c.query("sort")]
+	desc := c.query("direction") == "desc" || c.query("direction") == "" && col != ""
+	if col == "" {
+		col = "r.name"
+	}
+	if desc {
+		return " ORDER BY " + col + " DESC, r.id DESC"
+	}
+	return " ORDER BY " + col + ", r.id"
+}
+
 func listOwnerRepos(c *call) (any, error) {
 	owner, err := c.account(c.params["org"])
 	if err != nil {
 		return nil, err
 	}
-	return c.reposWhere("WHERE r.owner_id = ? ORDER BY r.name", owner.ID)
+	kind, ok := repoTypes[c.query("type")]
+	if !ok {
+		return nil, invalid("Repository", "type", "invalid", "")
+	}
+	return c.reposWhere("WHERE r.copying = 0 AND r.owner_id = ?"+kind+c.repoOrder(), owner.ID)
+}
+
+func listPublicRepos(c *call) (any, error) {
+	since := 0
+	if n, err := parseCount(c.query("since")); err == nil {
+		since = n
+	}
+	return c.reposWhere("WHERE r.copying = 0 AND NOT r.private AND r.id > ? ORDER BY r.id", since)
 }
 
 func listMyRepos(c *call) (any, error) {
 	if err := c.login(); err != nil {
 		return nil, err
 	}
-	return c.reposWhere("WHERE r.owner_id = ? OR EXISTS (SELECT 1 FROM collaborators x WHERE x.repo_id = r.id AND x.user_id = ?) OR EXISTS (SELECT 1 FROM members m WHERE m.org_id = r.owner_id AND m.user_id = ?) ORDER BY r.name", c.viewer.ID, c.viewer.ID, c.viewer.ID)
+	where := map[string]string{
+		"owner":               "r.owner_id = ?1",
+		"collaborator":        "EXISTS (SELECT 1 FROM collaborators x WHERE x.repo_id = r.id AND x.user_id = ?1)",
+		"organization_member": "EXISTS (SELECT 1 FROM members m WHERE m.org_id = r.owner_id AND m.user_id = ?1)",
+	}
+	want := c.query("affiliation")
+	if want == "" {
+		want = "owner,collaborator,organization_member"
+	}
+	if c.query("type") == "owner" {
+		want = "owner"
+	}
+	var parts []string
+	for name := range strings.SplitSeq(want, ",") {
+		part, ok := where[strings.TrimSpace(name)]
+		if !ok {
+			return nil, invalid("Repository", "affiliation", "invalid", "")
+		}
+		parts = append(parts, part)
+	}
+	kind := ""
+	switch v := c.query("visibility"); v {
+	case "public", "private":
+		kind = repoTypes[v]
+	}
+	return c.reposWhere("WHERE r.copying = 0 AND ("+strings.Join(parts, " OR ")+")"+kind+c.repoOrder(), c.viewer.ID)
 }
 
 // visible keeps the repositories that an account may read.
@@ -253,14 +472,14 @@ func listForks(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.reposWhere("WHERE r.parent_id = ? ORDER BY r.id DESC", rp.ID)
+	return c.reposWhere("WHERE r.copying = 0 AND r.parent_id = ? ORDER BY r.id DESC", rp.ID)
 }
 
 func forkRepo(c *call) (any, error) {
 	if err := c.login(); err != nil {
 		return nil, err
 	}
-	rp, err := c.theRepo(permRead)
+	rp, err := c.readRepo()
 	if err != nil {
 		return nil, err
 	}
@@ -273,11 +492,18 @@ func forkRepo(c *call) (any, error) {
 		if owner, err = c.org(in.Organization); err != nil {
 			return nil, err
 		}
-		if role, err := c.orgRole(owner.ID, c.viewer.ID); err != nil || role != "admin" {
-			return nil, errors.Join(err, forbidden("You need admin access to the organization before adding a repository to it."))
+		role, err := c.roleIn(owner)
+		if err != nil {
+			return nil, err
+		}
+		if role == "" {
+			return nil, forbidden("You need admin access to the organization before adding a repository to it.")
 		}
 	}
-	fork, err := c.f.fork(c.ctx, rp, owner, c.viewer, in.Name)
+	if owner.ID == rp.Owner.ID {
+		return nil, forbidden("You cannot fork your own repository.") // GitHub answers with the repository itself
+	}
+	fork, err := c.f.startFork(c.ctx, rp, owner, c.viewer, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -288,137 +514,44 @@ func forkRepo(c *call) (any, error) {
 	return reply{status: http.StatusAccepted, body: o}, nil
 }
 
-// collaborators lists everybody with a granted permission.
-func (r *reader) collaborators(rp *repo) ([]account, error) {
-	all, err := list(r, scanAccount, "SELECT "+accountCols+" FROM accounts a WHERE a.kind != ? ORDER BY a.login", kindOrg)
-	if err != nil {
-		return nil, err
-	}
-	var out []account
-	for i := range all {
-		p, err := r.granted(rp, &all[i])
-		if err != nil {
-			return nil, err
-		}
-		if p >= permRead {
-			out = append(out, all[i])
+func (rp *repo) topics() []string {
+	out := []string{}
+	all, _ := rp.Settings["topics"].([]any)
+	for _, t := range all {
+		if s, ok := t.(string); ok {
+			out = append(out, s)
 		}
 	}
-	return out, nil
+	return out
 }
 
-func listCollaborators(c *call) (any, error) {
+func getTopics(c *call) (any, error) {
 	rp, err := c.theRepo(permRead)
 	if err != nil {
 		return nil, err
 	}
-	if c.viewer == nil {
-		return nil, errRequiresAuth
-	}
-	all, err := c.collaborators(rp)
-	if err != nil {
-		return nil, err
-	}
-	return each(paginate(c, all), func(a *account) (obj, error) {
-		p, err := c.granted(rp, a)
-		o := c.f.userJSON(a)
-		o["permissions"], o["role_name"] = p.booleans(), p.String()
-		return o, err
-	})
+	return obj{"names": rp.topics()}, nil
 }
 
-// collaboratorOf finds the account of the path and what it was granted.
-func (c *call) collaboratorOf(need permission) (*repo, *account, permission, error) {
-	rp, err := c.theRepo(need)
-	if err != nil {
-		return nil, nil, permNone, err
-	}
-	a, err := c.account(c.params["user"])
-	if err != nil {
-		return nil, nil, permNone, err
-	}
-	p, err := c.granted(rp, a)
-	return rp, a, p, err
-}
-
-func checkCollaborator(c *call) (any, error) {
-	_, _, p, err := c.collaboratorOf(permRead)
+func putTopics(c *call) (any, error) {
+	rp, err := c.theRepo(permAdmin)
 	if err != nil {
 		return nil, err
 	}
-	if p < permRead {
-		return nil, errNotFound
-	}
-	return noContent, nil
-}
-
-func getPermission(c *call) (any, error) {
-	rp, a, _, err := c.collaboratorOf(permRead)
-	if err != nil {
-		return nil, err
-	}
-	p, err := c.permission(rp, a)
-	if err != nil {
-		return nil, err
-	}
-	user := c.f.userJSON(a)
-	user["permissions"], user["role_name"] = p.booleans(), p.String()
-	return obj{"permission": p.legacy(), "role_name": p.String(), "user": user}, nil
-}
-
-func putCollaborator(c *call) (any, error) {
-	rp, a, _, err := c.collaboratorOf(permAdmin)
-	if err != nil {
-		return nil, err
-	}
-	in := struct{ Permission string }{"push"}
+	var in struct{ Names []string }
 	if err := c.body(&in); err != nil {
 		return nil, err
 	}
-	p, err := parsePermission(in.Permission)
-	if err != nil || p == permNone {
-		return nil, invalid("Repository", "permission", "invalid", "")
-	}
-	// No invitations here: the account is a collaborator at once.
-	return noContent, c.f.write(c.ctx, func(t *txn) error {
-		_, err := t.exec("INSERT INTO collaborators (repo_id, user_id, permission) VALUES (?,?,?) ON CONFLICT DO UPDATE SET permission = excluded.permission", rp.ID, a.ID, p.String())
-		return err
-	})
-}
-
-func deleteCollaborator(c *call) (any, error) {
-	rp, a, _, err := c.collaboratorOf(permAdmin)
-	if err != nil {
-		return nil, err
-	}
-	return noContent, c.f.write(c.ctx, func(t *txn) error {
-		_, err := t.exec("DELETE FROM collaborators WHERE repo_id = ? AND user_id = ?", rp.ID, a.ID)
-		return err
-	})
-}
-
-func listRepoTeams(c *call) (any, error) {
-	rp, err := c.theRepo(permRead)
-	if err != nil {
-		return nil, err
-	}
-	type grant struct {
-		team
-		perm string
-	}
-	all, err := list(c.reader, func(s scanner, g *grant) error {
-		return s.Scan(&g.ID, &g.OrgID, &g.Slug, &g.Name, &g.Description, &g.Privacy, &g.ParentID, &g.perm)
-	}, "SELECT "+teamCols+", x.permission FROM teams t JOIN team_repos x ON x.team_id = t.id WHERE x.repo_id = ? ORDER BY t.slug", rp.ID)
-	if err != nil {
-		return nil, err
-	}
-	return each(paginate(c, all), func(g *grant) (obj, error) {
-		o := c.f.teamJSON(&rp.Owner, &g.team)
-		p, err := parsePermission(g.perm)
-		o["permission"], o["permissions"] = map[permission]string{permRead: "pull", permWrite: "push"}[p], p.booleans()
-		if o["permission"] == "" {
-			o["permission"] = p.String()
+	names := []any{}
+	for _, n := range in.Names {
+		if n = lower(n); slugify(n) != n || n == "" || len(n) > 50 || len(names) >= 20 {
+			return nil, invalid("Repository", "topics", "invalid", "Topics must start with a lowercase letter or number, consist of 50 characters or less, and can include hyphens.")
 		}
-		return o, err
-	})
+		names = append(names, n)
+	}
+	if rp.Settings == nil {
+		rp.Settings = settings{}
+	}
+	rp.Settings["topics"] = names
+	return obj{"names": names}, c.f.write(c.ctx, func(t *txn) error { return t.saveRepo(rp, c.viewer, "edited", obj{"changes": obj{}}) })
 }

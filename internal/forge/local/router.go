@@ -9,14 +9,10 @@ import (
 // router sends a request to git, REST, GraphQL or the pages. ServeMux cannot:
 // "/{owner}/{repo}/info/refs" and "/api/v3/" overlap.
 func (f *Forge) router(p *pages) http.Handler {
-	ops := newRoutes(accountRoutes(), repoRoutes(), issueRoutes(), pullRoutes(), hookRoutes())
+	ops := newRoutes(userRoutes(), orgRoutes(), teamRoutes(), repoRoutes(), collaboratorRoutes(), appRoutes(), gitRoutes(), rulesetRoutes(), checkRoutes(), actionRoutes(), searchRoutes(), issueRoutes(), reactionRoutes(), pullRoutes(), reviewRoutes(), hookRoutes())
 	forms := http.NewCrossOriginProtection()
 	browser := forms.Handler(p)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !f.knownHost(r.Host) {
-			http.Error(w, "This forge does not serve this host name.", http.StatusMisdirectedRequest)
-			return
-		}
+	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
 		case path == "/api/v3" || strings.HasPrefix(path, "/api/v3/"):
@@ -29,6 +25,17 @@ func (f *Forge) router(p *pages) http.Handler {
 				return
 			}
 			browser.ServeHTTP(w, r)
+		}
+	})
+	faulty := f.withFaults(served)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !f.knownHost(r.Host):
+			http.Error(w, "This forge does not serve this host name.", http.StatusMisdirectedRequest)
+		case strings.HasPrefix(r.URL.Path, adminPath):
+			f.serveAdmin(w, r)
+		default:
+			faulty.ServeHTTP(w, r)
 		}
 	})
 }

@@ -290,6 +290,153 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_pending ON deliveries (hook_id, repo_id, id) WHERE state = 'pending';
 CREATE INDEX deliveries_hook ON deliveries (hook_id, id);
+`, `
+ALTER TABLE accounts ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';      -- JSON, see settings.go
+ALTER TABLE repos ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';         -- JSON
+ALTER TABLE repos ADD COLUMN copying INTEGER NOT NULL DEFAULT 0;          -- a fork whose content is not there yet
+ALTER TABLE teams ADD COLUMN permission TEXT NOT NULL DEFAULT 'pull';     -- what repositories get when none is named
+ALTER TABLE issues ADD COLUMN lock_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE issues ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;          -- when
+ALTER TABLE review_comments ADD COLUMN start_line INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE review_comments ADD COLUMN start_side TEXT NOT NULL DEFAULT '';
+ALTER TABLE review_comments ADD COLUMN subject TEXT NOT NULL DEFAULT 'line';
+ALTER TABLE tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT '';            -- "" for all
+ALTER TABLE hooks ADD COLUMN content_type TEXT NOT NULL DEFAULT 'json';
+ALTER TABLE check_runs ADD COLUMN suite_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE check_suites (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	sha TEXT NOT NULL,
+	branch TEXT NOT NULL DEFAULT '',
+	creator_id INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	updated INTEGER NOT NULL,
+	UNIQUE (repo_id, sha, creator_id)
+);
+INSERT INTO check_suites (repo_id, sha, creator_id, created, updated) SELECT DISTINCT repo_id, sha, creator_id, min(started), min(started) FROM check_runs GROUP BY repo_id, sha, creator_id;
+UPDATE check_runs SET suite_id = (SELECT id FROM check_suites s WHERE s.repo_id = check_runs.repo_id AND s.sha = check_runs.sha AND s.creator_id = check_runs.creator_id);
+CREATE TABLE org_invitations (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	org_id INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+	user_id INTEGER NOT NULL DEFAULT 0,          -- 0 for invitations by e-mail
+	email TEXT NOT NULL DEFAULT '',
+	role TEXT NOT NULL,                          -- direct_member, admin, billing_manager
+	inviter_id INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	failed INTEGER NOT NULL DEFAULT 0,           -- when
+	reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX org_invitations_org ON org_invitations (org_id, user_id);
+CREATE TABLE team_invitations (
+	invitation_id INTEGER NOT NULL REFERENCES org_invitations(id) ON DELETE CASCADE,
+	team_id INTEGER NOT NULL REFERENCES teams(id) ON DELETE CASCADE,
+	role TEXT NOT NULL,
+	PRIMARY KEY (invitation_id, team_id)
+);
+CREATE TABLE repo_invitations (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	user_id INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+	permission TEXT NOT NULL,
+	inviter_id INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	UNIQUE (repo_id, user_id)
+);
+CREATE TABLE repo_redirects (                    -- former names of repositories
+	owner_id INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+	name TEXT NOT NULL COLLATE NOCASE,
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	PRIMARY KEY (owner_id, name)
+);
+CREATE TABLE workflow_runs (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	name TEXT NOT NULL,
+	path TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	attempt INTEGER NOT NULL DEFAULT 1,
+	event TEXT NOT NULL,
+	branch TEXT NOT NULL,
+	sha TEXT NOT NULL,
+	status TEXT NOT NULL,
+	conclusion TEXT NOT NULL DEFAULT '',
+	actor_id INTEGER NOT NULL,
+	created INTEGER NOT NULL,
+	updated INTEGER NOT NULL
+);
+CREATE INDEX workflow_runs_sha ON workflow_runs (repo_id, sha);
+CREATE TABLE workflow_jobs (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	run_id INTEGER NOT NULL REFERENCES workflow_runs(id) ON DELETE CASCADE,
+	attempt INTEGER NOT NULL DEFAULT 1,
+	name TEXT NOT NULL,
+	status TEXT NOT NULL,
+	conclusion TEXT NOT NULL DEFAULT '',
+	started INTEGER NOT NULL,
+	completed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX workflow_jobs_run ON workflow_jobs (run_id);
+`, `
+CREATE TABLE apps (                              -- GitHub Apps
+	id INTEGER PRIMARY KEY,                      -- chosen by the seed, or given
+	slug TEXT NOT NULL UNIQUE COLLATE NOCASE,
+	name TEXT NOT NULL,
+	client_id TEXT NOT NULL UNIQUE,
+	owner_id INTEGER NOT NULL,
+	bot_id INTEGER NOT NULL UNIQUE,              -- the account that acts: <slug>[bot]
+	key TEXT NOT NULL,                           -- PEM of the public key
+	permissions TEXT NOT NULL DEFAULT '{}',      -- JSON
+	events TEXT NOT NULL DEFAULT '[]',           -- JSON list
+	url TEXT NOT NULL DEFAULT '',                -- of its webhook
+	secret TEXT NOT NULL DEFAULT '',
+	created INTEGER NOT NULL,
+	updated INTEGER NOT NULL
+);
+CREATE TABLE installations (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	app_id INTEGER NOT NULL REFERENCES apps(id) ON DELETE CASCADE,
+	account_id INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+	selected INTEGER NOT NULL DEFAULT 0,         -- only the repositories below
+	permissions TEXT NOT NULL,                   -- JSON
+	suspended INTEGER NOT NULL DEFAULT 0,        -- when
+	created INTEGER NOT NULL,
+	updated INTEGER NOT NULL,
+	UNIQUE (app_id, account_id)
+);
+CREATE TABLE installation_repos (
+	installation_id INTEGER NOT NULL REFERENCES installations(id) ON DELETE CASCADE,
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	PRIMARY KEY (installation_id, repo_id)
+);
+ALTER TABLE tokens ADD COLUMN installation_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tokens ADD COLUMN permissions TEXT NOT NULL DEFAULT '{}';     -- JSON, of an installation token
+ALTER TABLE tokens ADD COLUMN repos TEXT NOT NULL DEFAULT 'null';         -- JSON list of ids, null for all
+ALTER TABLE hooks ADD COLUMN app_id INTEGER NOT NULL DEFAULT 0;           -- the webhook of an App
+ALTER TABLE deliveries ADD COLUMN installation_id INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tokens_installation ON tokens (installation_id) WHERE installation_id != 0;
+`, `
+CREATE TABLE rulesets (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	org_id INTEGER NOT NULL DEFAULT 0,           -- one of the two is set
+	repo_id INTEGER NOT NULL DEFAULT 0,
+	name TEXT NOT NULL,
+	target TEXT NOT NULL,                        -- branch, tag, push
+	enforcement TEXT NOT NULL,                   -- active, disabled, evaluate
+	bypass TEXT NOT NULL,                        -- JSON
+	conditions TEXT NOT NULL,                    -- JSON
+	rules TEXT NOT NULL,                         -- JSON
+	created INTEGER NOT NULL,
+	updated INTEGER NOT NULL
+);
+CREATE INDEX rulesets_repo ON rulesets (repo_id);
+CREATE INDEX rulesets_org ON rulesets (org_id);
+CREATE TABLE issue_redirects (                   -- where issues were before
+	repo_id INTEGER NOT NULL REFERENCES repos(id) ON DELETE CASCADE,
+	number INTEGER NOT NULL,
+	issue_id INTEGER NOT NULL,                   -- 0 for deleted ones
+	PRIMARY KEY (repo_id, number)
+);
+CREATE INDEX deliveries_held ON deliveries (next) WHERE state = 'held';   -- by a fault
 `}
 
 // migrate brings the database to the newest schema, or refuses one that a

@@ -24,10 +24,14 @@ func parseSearch(q string) ([]term, error) {
 		return nil, invalid("Search", "q", "invalid", "The search is longer than 4096 characters.")
 	}
 	var terms []term
+	negate := false
 	for rest := strings.TrimSpace(q); rest != ""; rest = strings.TrimSpace(rest) {
 		var t term
 		if t.Not = len(rest) > 1 && rest[0] == '-'; t.Not {
 			rest = rest[1:]
+		}
+		if negate {
+			t.Not, negate = !t.Not, false
 		}
 		end, quoted := 0, false
 		for end < len(rest) && (quoted || !isBlank(rest[end])) {
@@ -38,6 +42,13 @@ func parseSearch(q string) ([]term, error) {
 		}
 		word := rest[:end]
 		rest = rest[end:]
+		if word == "NOT" { // negates what follows
+			negate = true
+			continue
+		}
+		if word == "AND" { // is meant anyway
+			continue
+		}
 		key, value, ok := strings.Cut(word, ":")
 		if ok && key != "" && !strings.Contains(key, `"`) {
 			t.Key, t.Value = lower(key), strings.ReplaceAll(value, `"`, "")
@@ -104,7 +115,9 @@ func compile(terms []term, viewer *account) (*search, error) {
 	s := &search{order: "i.created DESC, i.id DESC"}
 	var scope, authors, bases, heads anyOf
 	me := func(v string) string {
-		v = strings.TrimPrefix(v, "app/")
+		if slug, ok := strings.CutPrefix(v, "app/"); ok {
+			return slug + "[bot]"
+		}
 		if v == "@me" && viewer != nil {
 			return viewer.Login
 		}
@@ -133,7 +146,8 @@ func compile(terms []term, viewer *account) (*search, error) {
 			scope.add(t, cond("i.repo_id IN (SELECT r.id FROM repos r JOIN accounts a ON a.id = r.owner_id WHERE a.login = ?)", me(v)))
 			continue
 		case "author":
-			authors.add(t, cond("i.author_id = "+byLogin, me(v)))
+			// The bot of an App may be named without its suffix.
+			authors.add(t, cond("(i.author_id = "+byLogin+" OR i.author_id = "+byLogin+")", me(v), strings.TrimPrefix(v, "app/")))
 			continue
 		case "base":
 			bases.add(t, cond("coalesce(p.base_ref,'') = ?", v))
@@ -159,6 +173,35 @@ func compile(terms []term, viewer *account) (*search, error) {
 			}
 		case "review-requested":
 			c = cond("EXISTS (SELECT 1 FROM review_requests x WHERE x.issue_id = i.id AND x.user_id = "+byLogin+")", me(v))
+		case "user-review-requested":
+			c = cond("EXISTS (SELECT 1 FROM review_requests x WHERE x.issue_id = i.id AND x.user_id = "+byLogin+")", me(v))
+		case "team-review-requested":
+			org, slug, _ := strings.Cut(v, "/")
+			c = cond("EXISTS (SELECT 1 FROM review_requests x JOIN teams t ON t.id = x.team_id JOIN accounts a ON a.id = t.org_id WHERE x.issue_id = i.id AND a.login = ? AND t.slug = ?)", org, slug)
+		case "reviewed-by":
+			c = cond("EXISTS (SELECT 1 FROM reviews x WHERE x.issue_id = i.id AND x.state != 'PENDING' AND x.author_id = "+byLogin+")", me(v))
+		case "status":
+			// The newest status per context counts; failure outweighs pending.
+			latest := "SELECT s.state FROM statuses s WHERE s.id IN (SELECT max(id) FROM statuses WHERE repo_id = p.head_repo_id AND sha = p.head_sha OR repo_id = i.repo_id AND sha = p.head_sha GROUP BY context)"
+			switch lower(v) {
+			case "failure", "error":
+				c = cond("EXISTS (" + latest + " AND s.state IN ('failure','error'))")
+			case "pending":
+				c = cond("EXISTS (" + latest + " AND s.state = 'pending') AND NOT EXISTS (" + latest + " AND s.state IN ('failure','error'))")
+			case "success":
+				c = cond("EXISTS (" + latest + ") AND NOT EXISTS (" + latest + " AND s.state != 'success')")
+			default:
+				return nil, searchError(t)
+			}
+		case "comments", "interactions":
+			var err error
+			if c, err = countCondition(t); err != nil {
+				return nil, err
+			}
+		case "reason":
+			c = cond("i.state_reason = ?", strings.ReplaceAll(lower(v), " ", "_"))
+		case "language", "project", "team", "linked":
+			continue // not kept here: everything matches
 		case "draft":
 			c = cond("coalesce(p.draft,0) = ?", v == "true")
 		case "archived":
@@ -173,6 +216,8 @@ func compile(terms []term, viewer *account) (*search, error) {
 				c = cond("NOT EXISTS (SELECT 1 FROM assignees x WHERE x.issue_id = i.id)")
 			case "milestone":
 				c = cond("i.milestone_id = 0")
+			case "project":
+				continue
 			default:
 				return nil, searchError(t)
 			}
@@ -307,6 +352,37 @@ func dateCondition(t term) (condition, error) {
 	return between(v, v)
 }
 
+// countCondition understands N, >N, >=N, <N, <=N and A..B for the number of comments.
+func countCondition(t term) (condition, error) {
+	const n = "(SELECT count(*) FROM comments c WHERE c.issue_id = i.id)"
+	if a, b, ok := strings.Cut(t.Value, ".."); ok {
+		from, err1 := parseCount(a)
+		to, err2 := parseCount(b)
+		if a == "*" {
+			from, err1 = 0, nil
+		}
+		if b == "*" {
+			to, err2 = 1<<31, nil
+		}
+		if err1 != nil || err2 != nil {
+			return condition{}, searchError(t)
+		}
+		return cond(n+" BETWEEN ? AND ?", from, to), nil
+	}
+	op, v := "=", t.Value
+	for _, o := range []string{">=", "<=", ">", "<"} {
+		if rest, ok := strings.CutPrefix(v, o); ok {
+			op, v = o, rest
+			break
+		}
+	}
+	num, err := parseCount(v)
+	if err != nil {
+		return condition{}, searchError(t)
+	}
+	return cond(n+" "+op+" ?", num), nil
+}
+
 // like quotes a word for LIKE ... ESCAPE '\'.
 func like(s string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s) + "%"
@@ -382,11 +458,7 @@ func (r *reader) reviewed(rp *repo, i *issue, terms []term) (bool, error) {
 	if i.Pull == nil {
 		return false, nil
 	}
-	rules, err := r.protection(rp.ID, i.Pull.BaseRef)
-	if err != nil {
-		return false, err
-	}
-	decision, err := r.reviewDecision(rp, i, rules)
+	decision, err := r.reviewDecision(rp, i)
 	if err != nil {
 		return false, err
 	}
@@ -412,9 +484,9 @@ func (r *reader) reviewed(rp *repo, i *issue, terms []term) (bool, error) {
 }
 
 func searchIssuesREST(c *call) (any, error) {
-	q := c.query("q")
-	if strings.TrimSpace(q) == "" {
-		return nil, invalid("Search", "q", "missing", "")
+	q, err := c.searchQuery()
+	if err != nil {
+		return nil, err
 	}
 	hits, err := c.search(q, c.viewer, c.query("sort"), c.query("order"))
 	if err != nil {
@@ -425,12 +497,6 @@ func searchIssuesREST(c *call) (any, error) {
 	if size*(number-1) >= searchHits {
 		return nil, &apiError{Status: http.StatusUnprocessableEntity, Message: "Only the first 1000 search results are available"}
 	}
-	items, err := each(paginate(c, hits[:min(total, searchHits)]), func(h *found) (obj, error) {
-		o, err := c.issueJSON(h.repo, &h.issue)
-		if err == nil {
-			o["score"] = 1.0
-		}
-		return o, err
-	})
-	return obj{"total_count": total, "incomplete_results": false, "items": items}, err
+	items, err := each(paginate(c, hits[:min(total, searchHits)]), func(h *found) (obj, error) { return c.issueJSON(h.repo, &h.issue) })
+	return results(total, items), err
 }

@@ -27,6 +27,8 @@ type User struct {
 	Bot bool `json:"bot,omitempty"`
 	// SiteAdmin may do everything.
 	SiteAdmin bool `json:"site_admin,omitempty"`
+	// Busy shows the account as of limited availability.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // Org is an organisation to create.
@@ -80,7 +82,7 @@ func (f *Forge) CreateUser(ctx context.Context, u User) error {
 	if u.Bot {
 		kind = kindBot
 	}
-	return f.putAccount(ctx, account{Login: u.Login, Kind: kind, Name: u.Name, Email: u.Email, Admin: u.SiteAdmin})
+	return f.putAccount(ctx, account{Login: u.Login, Kind: kind, Name: u.Name, Email: u.Email, Admin: u.SiteAdmin, Settings: settings{"busy": u.Busy}})
 }
 
 // CreateOrg creates or updates an organisation.
@@ -101,7 +103,7 @@ func (f *Forge) putAccount(ctx context.Context, a account) error {
 	err := f.write(ctx, func(t *txn) error {
 		old, err := t.account(a.Login)
 		if errors.Is(err, errNotFound) {
-			_, err = t.exec("INSERT INTO accounts (login, kind, name, email, admin, default_permission, created) VALUES (?,?,?,?,?,?,?)", a.Login, a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, t.now)
+			_, err = t.exec("INSERT INTO accounts (login, kind, name, email, admin, default_permission, settings, created) VALUES (?,?,?,?,?,?,?,?)", a.Login, a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, a.Settings, t.now)
 			return err
 		}
 		if err != nil {
@@ -110,7 +112,10 @@ func (f *Forge) putAccount(ctx context.Context, a account) error {
 		if (old.Kind == kindOrg) != (a.Kind == kindOrg) {
 			return fmt.Errorf("the login belongs to an account of type %s", old.Kind)
 		}
-		_, err = t.exec("UPDATE accounts SET kind = ?, name = ?, email = ?, admin = ?, default_permission = ? WHERE id = ?", a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, old.ID)
+		if a.Kind == kindOrg { // what was set by its owners stays
+			a.Settings = old.Settings
+		}
+		_, err = t.exec("UPDATE accounts SET settings = ?, kind = ?, name = ?, email = ?, admin = ?, default_permission = ? WHERE id = ?", a.Settings, a.Kind, a.Name, a.Email, a.Admin, a.DefaultPerm, old.ID)
 		return err
 	})
 	if err != nil {
@@ -122,6 +127,10 @@ func (f *Forge) putAccount(ctx context.Context, a account) error {
 // CreateToken makes token valid for an account; an empty token is replaced by
 // a random one. It returns the token, which is stored only as a hash.
 func (f *Forge) CreateToken(ctx context.Context, login, token string) (string, error) {
+	return f.createToken(ctx, login, token, "")
+}
+
+func (f *Forge) createToken(ctx context.Context, login, token, scopes string) (string, error) {
 	if token == "" {
 		token = "ghl_" + rand.Text()
 	}
@@ -133,7 +142,7 @@ func (f *Forge) CreateToken(ctx context.Context, login, token string) (string, e
 		if err != nil {
 			return err
 		}
-		_, err = t.exec("INSERT INTO tokens (hash, account_id, created) VALUES (?,?,?) ON CONFLICT DO UPDATE SET account_id = excluded.account_id", tokenHash(token), a.ID, t.now)
+		_, err = t.exec("INSERT INTO tokens (hash, account_id, scopes, created) VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET account_id = excluded.account_id, scopes = excluded.scopes", tokenHash(token), a.ID, scopes, t.now)
 		return err
 	})
 	if err != nil {
@@ -172,7 +181,7 @@ func (f *Forge) CreateTeam(ctx context.Context, org string, tm Team) error {
 		if err != nil {
 			return fmt.Errorf("organisation: %w", err)
 		}
-		v := &team{OrgID: o.ID, Privacy: "closed"}
+		v := &team{OrgID: o.ID, Privacy: "closed", Permission: "pull"}
 		if err := (teamEdit{Name: &tm.Name, Description: &tm.Description}).apply(v); err != nil {
 			return err
 		}
@@ -184,7 +193,7 @@ func (f *Forge) CreateTeam(ctx context.Context, org string, tm Team) error {
 		}
 		for role, logins := range map[string][]string{"maintainer": tm.Maintainers, "member": tm.Members} {
 			for _, login := range logins {
-				if err := t.joinTeam(o, v, login, role); err != nil {
+				if err := t.seedTeamMember(o, v, login, role); err != nil {
 					return err
 				}
 			}
@@ -208,6 +217,20 @@ func (f *Forge) CreateTeam(ctx context.Context, org string, tm Team) error {
 		return fmt.Errorf("creating team %s in %s: %w", tm.Name, org, err)
 	}
 	return nil
+}
+
+// seedTeamMember makes an account a member of a team and, without an
+// invitation, of its organisation.
+func (t *txn) seedTeamMember(org *account, tm *team, login, role string) error {
+	a, err := t.account(login)
+	if err != nil {
+		return fmt.Errorf("user %s: %w", login, err)
+	}
+	if _, err := t.exec("INSERT OR IGNORE INTO members (org_id, user_id, role) VALUES (?,?,'member')", org.ID, a.ID); err != nil {
+		return err
+	}
+	_, err = t.joinTeam(org, tm, a, login, role)
+	return err
 }
 
 // AddCollaborator gives someone a permission (read, triage, write, maintain,
@@ -369,8 +392,8 @@ func (f *Forge) makeRepo(ctx context.Context, rp *repo, actor *account) error {
 		}
 		var err error
 		rp.Created, rp.Updated = t.now, t.now
-		rp.ID, err = t.exec("INSERT INTO repos (owner_id, name, description, private, default_branch, parent_id, pusher_id, created, updated) VALUES (?,?,?,?,?,?,?,?,?)",
-			rp.Owner.ID, rp.Name, rp.Description, rp.Private, rp.DefaultBranch, rp.ParentID, actor.ID, t.now, t.now)
+		rp.ID, err = t.exec("INSERT INTO repos (owner_id, name, description, private, default_branch, parent_id, pusher_id, copying, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?)",
+			rp.Owner.ID, rp.Name, rp.Description, rp.Private, rp.DefaultBranch, rp.ParentID, actor.ID, rp.ParentID != 0, t.now, t.now)
 		if err != nil {
 			return err
 		}
@@ -446,6 +469,9 @@ func (f *Forge) moveRef(ctx context.Context, rp *repo, actor *account, ref, to, 
 			}
 		}
 	}
+	if err := f.mayMove(ctx, rp, actor, refMove{ref, from, to}); err != nil {
+		return err
+	}
 	err := f.write(ctx, func(t *txn) error {
 		_, err := t.exec("UPDATE repos SET pusher_id = ? WHERE id = ?", actor.ID, rp.ID)
 		return err
@@ -463,42 +489,6 @@ func (f *Forge) moveRef(ctx context.Context, rp *repo, actor *account, ref, to, 
 		return unprocessable("Reference update failed")
 	}
 	return f.syncLocked(ctx, rp.ID, actor)
-}
-
-// fork copies a repository to another owner; an existing fork is returned.
-func (f *Forge) fork(ctx context.Context, rp *repo, owner, actor *account, name string) (*repo, error) {
-	r := f.read(ctx)
-	old, err := one(r, scanRepo, "SELECT "+repoCols+repoFrom+"WHERE r.owner_id = ? AND r.parent_id = ?", owner.ID, rp.ID)
-	if err == nil || !errors.Is(err, errNotFound) {
-		return old, err
-	}
-	if name == "" {
-		name = rp.Name
-		for n := 1; ; n++ {
-			if _, err := r.repo(owner.Login, name); errors.Is(err, errNotFound) {
-				break
-			} else if err != nil {
-				return nil, err
-			}
-			name = fmt.Sprintf("%s-%d", rp.Name, n)
-		}
-	}
-	fork := &repo{Owner: *owner, Name: name, Description: rp.Description, Private: rp.Private, DefaultBranch: rp.DefaultBranch, ParentID: rp.ID, AllowMerge: true, AllowSquash: true, AllowRebase: true}
-	if !validRepoName(name) {
-		return nil, invalid("Repository", "name", "invalid", "")
-	}
-	if err := f.makeRepo(ctx, fork, actor); err != nil {
-		return nil, err
-	}
-	if _, err := f.bare(fork.ID).run(ctx, "fetch", "--quiet", "--no-write-fetch-head", "--end-of-options", f.repoDir(rp.ID), "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"); err != nil {
-		return nil, fmt.Errorf("copying %s: %w", rp.fullName(), err)
-	}
-	if err := f.syncRefs(ctx, fork.ID, actor); err != nil {
-		return nil, err
-	}
-	return fork, f.write(ctx, func(t *txn) error {
-		return t.emit(rp, actor, "fork", "", obj{"forkee": t.f.repoJSON(fork)})
-	})
 }
 
 // Fork copies a repository to another account, as its people would with the
@@ -527,6 +517,7 @@ type Seed struct {
 	Repos  []SeedRepo  `json:"repos,omitempty"`
 	Tokens []SeedToken `json:"tokens,omitempty"`
 	Hooks  []Hook      `json:"hooks,omitempty"`
+	Apps   []App       `json:"apps,omitempty"`
 }
 
 // SeedOrg is an organisation with its members (login to role) and teams.
@@ -550,6 +541,8 @@ type SeedToken struct {
 	Token string `json:"token,omitempty"`
 	// TokenFile is read when Token is empty, and written with a new token when it does not exist.
 	TokenFile string `json:"token_file,omitempty"`
+	// Scopes are the OAuth scopes of the token, comma-separated; empty means all.
+	Scopes string `json:"scopes,omitempty"`
 }
 
 // ReadSeed reads a seed file. Unknown fields are errors.
@@ -615,7 +608,7 @@ func (f *Forge) Apply(ctx context.Context, s Seed) error {
 			return err
 		}
 	}
-	return nil
+	return f.seedApps(ctx, s.Apps)
 }
 
 func (f *Forge) seedRepo(ctx context.Context, rp SeedRepo) error {
@@ -663,6 +656,6 @@ func (f *Forge) seedToken(ctx context.Context, t SeedToken) error {
 	if token == "" {
 		return fmt.Errorf("token of %s: neither token nor token_file is set", t.Login)
 	}
-	_, err := f.CreateToken(ctx, t.Login, token)
+	_, err := f.createToken(ctx, t.Login, token, t.Scopes)
 	return err
 }

@@ -499,6 +499,9 @@ func (t *txn) recordHead(actor *account, h *headMove) error {
 	if err := t.saveStats(is, h.stats); err != nil {
 		return err
 	}
+	if err := t.dismissStale(h.base, is, actor); err != nil {
+		return err
+	}
 	entry := event{Event: "head_ref_pushed", Before: h.before, After: h.after, SHA: h.after}
 	if h.forced {
 		entry.Event = "head_ref_force_pushed"
@@ -510,6 +513,27 @@ func (t *txn) recordHead(actor *account, h *headMove) error {
 		return err
 	}
 	return t.emitIssue(h.base, is, actor, "synchronize", obj{"before": h.before, "after": h.after})
+}
+
+// dismissStale takes the weight from approvals of what the head was before,
+// where the rules of the base branch ask for that.
+func (t *txn) dismissStale(rp *repo, i *issue, actor *account) error {
+	rules, err := t.rulesFor(rp, i.Pull.BaseRef)
+	if err != nil || !anyRule(rules, func(s *ruleSource) bool { return s.Reviews != nil && s.Reviews.DismissStale }) {
+		return err
+	}
+	all, err := t.reviews(i.ID)
+	if err != nil {
+		return err
+	}
+	for k := range all {
+		if all[k].State == "APPROVED" {
+			if err := t.dismissReview(rp, i, &all[k], actor, "The head of the pull request moved."); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // recordMerge marks a pull request as merged.

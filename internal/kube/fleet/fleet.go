@@ -53,6 +53,9 @@ type Options struct {
 	Select labels.Selector
 	// Transform shrinks the cached pods.
 	Transform toolscache.TransformFunc
+	// NoCache is for those who ask for single pods now and then: Cluster.Cached is
+	// nil, and OnPod is not told of anything.
+	NoCache bool
 	// DryRun: nothing is changed on any cluster.
 	DryRun bool
 	// OnPod is told of pods that came, changed or went.
@@ -225,9 +228,11 @@ func (f *Fleet) changed(alias string) {
 // Cluster is a build cluster that can be worked with.
 type Cluster struct {
 	Alias string
-	// Cached reads pods from the cache; they are shared and not to be changed.
+	// Cached reads pods from the cache; they are shared and not to be changed. It is
+	// nil with NoCache.
 	Cached client.Reader
-	// API reads and writes at the API server. Requests have a time limit.
+	// API reads and writes pods, events and nodes at the API server. Requests have a
+	// time limit.
 	API client.Client
 }
 

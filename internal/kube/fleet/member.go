@@ -50,7 +50,7 @@ func (m *member) keep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil && m.alias != kube.ServiceCluster {
+		if err == nil && m.alias != kube.ServiceCluster && !m.fleet.opts.NoCache {
 			err = m.fill(ctx, &caches)
 		}
 		m.note(ctx, err)
@@ -89,11 +89,13 @@ func (m *member) client() (client.Client, error) {
 	return client.New(config, client.Options{Scheme: m.fleet.opts.Scheme, Mapper: mapper(), DryRun: &m.fleet.opts.DryRun})
 }
 
-// mapper knows the two kinds that are used, so that no cluster is asked what it
-// serves before it can be worked with.
+// mapper knows the kinds that are used, so that no cluster is asked what it serves
+// before it can be worked with.
 func mapper() meta.RESTMapper {
 	out := meta.NewDefaultRESTMapper(nil)
 	out.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	out.Add(corev1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
+	out.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
 	out.Add(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"), meta.RESTScopeRoot)
 	return out
 }
@@ -178,10 +180,14 @@ func (m *member) note(ctx context.Context, err error) {
 func (m *member) cluster() (Cluster, Standing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.err != nil || m.cached == nil {
+	if m.err != nil || m.cached == nil && !m.fleet.opts.NoCache {
 		return Cluster{}, Down, m.err
 	}
-	return Cluster{Alias: m.alias, Cached: m.cached, API: m.api}, Up, nil
+	out := Cluster{Alias: m.alias, API: m.api}
+	if m.cached != nil {
+		out.Cached = m.cached
+	}
+	return out, Up, nil
 }
 
 func (m *member) status() Status {

@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,8 +53,10 @@ type Cluster struct {
 	// Dir is the state directory, removed at the end.
 	Dir string
 
-	stdin io.Closer
-	done  chan struct{}
+	stdin   io.Closer
+	process *os.Process
+	flags   []string
+	done    chan struct{}
 }
 
 // shared holds the clusters of this test binary by their flags. A test binary
@@ -89,6 +92,37 @@ func Start(t testing.TB, flags ...string) *Cluster {
 	}
 	shared.clusters[key] = c
 	return c
+}
+
+// StartOwn starts a control plane that only this test uses, and that ends with it.
+// The test may kill and restart it.
+func StartOwn(t testing.TB, flags ...string) *Cluster {
+	t.Helper()
+	c, err := start(flags)
+	if err != nil {
+		t.Fatalf("start a control plane for this test: %v", err)
+	}
+	t.Cleanup(c.stop)
+	return c
+}
+
+// Kill ends the control plane at once, as a crash would: whatever it had answered
+// is on disk, and nothing else need be. It is for those of StartOwn.
+func (c *Cluster) Kill(t testing.TB) {
+	t.Helper()
+	if err := c.process.Kill(); err != nil {
+		t.Fatalf("kill the control plane: %v", err)
+	}
+	<-c.done
+}
+
+// Restart starts a control plane that was killed, with the data and the address
+// that it had.
+func (c *Cluster) Restart(t testing.TB) {
+	t.Helper()
+	if err := c.launch(); err != nil {
+		t.Fatalf("restart the control plane: %v", err)
+	}
 }
 
 // Binary returns the standalone program, for tests that start it themselves.
@@ -132,34 +166,52 @@ func (c *Cluster) Namespace(t testing.TB) string {
 }
 
 func start(flags []string) (*Cluster, error) {
-	bin, err := binary()
-	if err != nil {
-		return nil, err
-	}
 	parent, err := os.MkdirTemp("", "kubetest-")
 	if err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	c := &Cluster{Dir: filepath.Join(parent, "state"), done: make(chan struct{})}
-	cmd := exec.Command(bin, append([]string{"controlplane", "--dir", c.Dir, "--print-ready", "--until-stdin-closes", "--remove-dir"}, flags...)...)
+	c := &Cluster{Dir: filepath.Join(parent, "state"), flags: flags}
+	if err := c.launch(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(parent))
+	}
+	if c.Config, err = clientcmd.BuildConfigFromFlags("", c.KubeconfigPath); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	c.Config.QPS, c.Config.Burst = -1, -1
+	return c, nil
+}
+
+// launch runs the program on the state directory until it is ready.
+func (c *Cluster) launch() error {
+	bin, err := binary()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(bin, append([]string{"controlplane", "--dir", c.Dir, "--print-ready", "--until-stdin-closes", "--remove-dir"}, c.flags...)...)
+	if os.Getenv("GOGC") == "" {
+		// The program saves memory at the expense of time, which tests have less of.
+		cmd.Env = append(os.Environ(), "GOGC=100")
+	}
 	var stderr lockedBuffer
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", bin, err)
+		return fmt.Errorf("run %s: %w", bin, err)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", bin, err)
+		return fmt.Errorf("run %s: %w", bin, err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("run %s: %w", bin, err)
+		return fmt.Errorf("run %s: %w", bin, err)
 	}
-	c.stdin = stdin
+	done := make(chan struct{})
+	c.stdin, c.process, c.done = stdin, cmd.Process, done
 
 	line := make(chan []byte, 1)
 	go func() {
-		defer close(c.done)
+		defer close(done)
 		r := bufio.NewReader(stdout)
 		first, err := r.ReadBytes('\n')
 		if err == nil {
@@ -168,7 +220,6 @@ func start(flags []string) (*Cluster, error) {
 		// Read on, so that the program never blocks on its output.
 		_, _ = io.Copy(io.Discard, r)
 		_ = cmd.Wait()
-		_ = os.RemoveAll(parent)
 	}()
 	var ready struct {
 		Kubeconfig string `json:"kubeconfig"`
@@ -176,27 +227,28 @@ func start(flags []string) (*Cluster, error) {
 	select {
 	case raw := <-line:
 		if err := json.Unmarshal(raw, &ready); err != nil {
-			c.stop()
-			return nil, fmt.Errorf("%s printed %q: %w", bin, raw, err)
+			c.end()
+			return fmt.Errorf("%s printed %q: %w", bin, raw, err)
 		}
-	case <-c.done:
-		return nil, fmt.Errorf("%s ended before it was ready: %s", bin, strings.TrimSpace(stderr.String()))
+	case <-done:
+		return fmt.Errorf("%s ended before it was ready: %s", bin, strings.TrimSpace(stderr.String()))
 	case <-time.After(readyTimeout):
 		log, _ := os.ReadFile(filepath.Join(c.Dir, "controlplane.log"))
-		c.stop()
-		return nil, fmt.Errorf("%s not ready after %s: %s\n%s", bin, readyTimeout, stderr.String(), log)
+		c.end()
+		return fmt.Errorf("%s not ready after %s: %s\n%s", bin, readyTimeout, stderr.String(), log)
 	}
 	c.KubeconfigPath = ready.Kubeconfig
-	if c.Config, err = clientcmd.BuildConfigFromFlags("", ready.Kubeconfig); err != nil {
-		c.stop()
-		return nil, fmt.Errorf("read kubeconfig: %w", err)
-	}
-	c.Config.QPS, c.Config.Burst = -1, -1
-	return c, nil
+	return nil
 }
 
-// stop tells the program to end and waits for it.
+// stop ends the program and removes what it kept.
 func (c *Cluster) stop() {
+	c.end()
+	_ = os.RemoveAll(filepath.Dir(c.Dir))
+}
+
+// end tells the program to end and waits for it.
+func (c *Cluster) end() {
 	_ = c.stdin.Close()
 	select {
 	case <-c.done:

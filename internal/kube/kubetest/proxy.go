@@ -23,7 +23,20 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	requests []string
+	// cut, if set, tells whether a request gets through.
+	cut func(write bool) passage
 }
+
+// passage is what becomes of a request.
+type passage int
+
+const (
+	through passage = iota
+	// dropped: the connection ends before the API server hears of it.
+	dropped
+	// unanswered: the API server does it, and nobody is told.
+	unanswered
+)
 
 // Proxy starts a proxy that ends with the test.
 func (c *Cluster) Proxy(t testing.TB) *Proxy {
@@ -46,7 +59,18 @@ func (c *Cluster) Proxy(t testing.TB) *Proxy {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.requests = append(p.requests, r.Method+" "+r.URL.Path)
+		goes := through
+		if p.cut != nil {
+			goes = p.cut(isWrite(r.Method))
+		}
 		p.mu.Unlock()
+		switch goes {
+		case unanswered:
+			forward.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		case dropped:
+			panic(http.ErrAbortHandler)
+		}
 		forward.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
@@ -73,9 +97,47 @@ func (p *Proxy) Requests() []string {
 // Mutations lists the requests so far that change something.
 func (p *Proxy) Mutations() (out []string) {
 	for _, r := range p.Requests() {
-		if method, _, _ := strings.Cut(r, " "); method != http.MethodGet && method != http.MethodHead {
+		if method, _, _ := strings.Cut(r, " "); isWrite(method) {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+func isWrite(method string) bool { return method != http.MethodGet && method != http.MethodHead }
+
+// CutAfter lets that many writes through; the next one is cut off, before or, with
+// effect, after the API server has done it, and from then on nothing gets through:
+// to the API server it looks as if the program had died there. The channel is
+// closed at that moment. Heal ends it.
+func (p *Proxy) CutAfter(writes int, effect bool) <-chan struct{} {
+	cut := make(chan struct{})
+	dead := false
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = func(write bool) passage {
+		switch {
+		case dead:
+			return dropped
+		case !write:
+			return through
+		case writes > 0:
+			writes--
+			return through
+		}
+		dead = true
+		close(cut)
+		if effect {
+			return unanswered
+		}
+		return dropped
+	}
+	return cut
+}
+
+// Heal lets everything through again.
+func (p *Proxy) Heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = nil
 }

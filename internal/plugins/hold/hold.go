@@ -3,7 +3,6 @@ package hold
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 
@@ -37,21 +36,10 @@ func releases(uses [][]string) bool {
 }
 
 func run(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, uses [][]string) error {
-	release := releases(uses)
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, e.Number)
+	labels, err := a.IssueLabels(ctx, org, repo, e.Number)
 	if err != nil {
-		return fmt.Errorf("reading the labels: %w", err)
+		return err
 	}
-	held := github.HasLabel(plugins.LabelHold, labels)
-	switch {
-	case !release && !held:
-		err = a.GitHub.AddLabels(ctx, org, repo, e.Number, plugins.LabelHold)
-	case release && held:
-		err = a.GitHub.RemoveLabel(ctx, org, repo, e.Number, plugins.LabelHold)
-	}
-	if err != nil {
-		return fmt.Errorf("changing the label %s: %w", plugins.LabelHold, err)
-	}
-	return nil
+	return a.SetLabel(ctx, org, repo, e.Number, labels, plugins.LabelHold, !releases(uses))
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -358,6 +359,12 @@ func (w *World) run(dir string, args ...string) string {
 // none, and returns it. Files without content are removed.
 func (w *World) Push(branch string, files map[string]string) string {
 	w.tb.Helper()
+	return w.Commit(branch, "Change "+branch, files)
+}
+
+// Commit is Push with a message.
+func (w *World) Commit(branch, message string, files map[string]string) string {
+	w.tb.Helper()
 	from := "origin/main"
 	w.run(w.clone, "fetch", "--quiet", "origin")
 	if branch != "main" && strings.Contains(w.run(w.clone, "branch", "--remotes", "--list", "origin/"+branch), branch) {
@@ -374,7 +381,7 @@ func (w *World) Push(branch string, files map[string]string) string {
 		must(w.tb, os.WriteFile(path, []byte(content), 0o600))
 	}
 	w.run(w.clone, "add", "--all")
-	w.run(w.clone, "commit", "--quiet", "--allow-empty", "-m", "Change "+branch)
+	w.run(w.clone, "commit", "--quiet", "--allow-empty", "-m", message)
 	return w.pushed(branch)
 }
 
@@ -384,6 +391,29 @@ func (w *World) Reword(branch string) string {
 	w.run(w.clone, "checkout", "--quiet", branch)
 	w.run(w.clone, "commit", "--quiet", "--amend", "--allow-empty", "-m", "Reworded")
 	return w.pushed(branch)
+}
+
+// MergeInto merges a branch into another with a merge commit.
+func (w *World) MergeInto(branch, other string) string {
+	w.tb.Helper()
+	w.run(w.clone, "fetch", "--quiet", "origin")
+	w.run(w.clone, "checkout", "--quiet", branch)
+	w.run(w.clone, "merge", "--quiet", "--no-ff", "-m", "Merge "+other, "origin/"+other)
+	return w.pushed(branch)
+}
+
+// Rebase puts the commits of a branch on top of another.
+func (w *World) Rebase(branch, other string) string {
+	w.tb.Helper()
+	w.run(w.clone, "checkout", "--quiet", branch)
+	w.run(w.clone, "rebase", "--quiet", "origin/"+other)
+	return w.pushed(branch)
+}
+
+// Parent is the first parent of a commit.
+func (w *World) Parent(commit string) string {
+	w.tb.Helper()
+	return w.run(w.clone, "rev-parse", commit+"^")
 }
 
 func (w *World) pushed(branch string) string {
@@ -440,6 +470,19 @@ func (w *World) EditPull(login string, number int, change gogithub.PullRequest) 
 	w.tb.Helper()
 	_, _, err := w.As(login).PullRequests.Edit(w.tb.Context(), Org, Repo, number, &change)
 	must(w.tb, err)
+	w.Settle()
+}
+
+// Collaborator makes somebody a collaborator, who accepts the invitation if there
+// has to be one.
+func (w *World) Collaborator(login, permission string) {
+	w.tb.Helper()
+	invitation, _, err := w.As("boss").Repositories.AddCollaborator(w.tb.Context(), Org, Repo, login, &gogithub.RepositoryAddCollaboratorOptions{Permission: permission})
+	must(w.tb, err)
+	if invitation.GetID() != 0 {
+		_, err = w.As(login).Users.AcceptInvitation(w.tb.Context(), invitation.GetID())
+		must(w.tb, err)
+	}
 	w.Settle()
 }
 
@@ -628,5 +671,167 @@ func (w *World) HandleAgain(kind string) {
 		w.tb.Fatalf("there was no delivery of kind %s", kind)
 	}
 	w.Handle(d.id, d.kind, d.payload)
+	w.Settle()
+}
+
+// Team makes a team of the org.
+func (w *World) Team(name string, members ...string) {
+	w.tb.Helper()
+	must(w.tb, w.forge.CreateTeam(w.tb.Context(), Org, local.Team{Name: name, Members: members}))
+	w.Settle()
+}
+
+// RepoLabels adds labels to those the repository has.
+func (w *World) RepoLabels(names ...string) {
+	w.tb.Helper()
+	for _, name := range names {
+		_, _, err := w.As("boss").Issues.CreateLabel(w.tb.Context(), Org, Repo, &gogithub.Label{Name: &name, Color: gogithub.Ptr("ededed")})
+		must(w.tb, err)
+	}
+	w.Settle()
+}
+
+// WantAssignees checks who is assigned, given in order and joined by commas.
+func (w *World) WantAssignees(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	var names []string
+	for _, u := range issue.Assignees {
+		names = append(names, u.Login)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, ","); got != want {
+		w.tb.Errorf("assignees %q, want %q", got, want)
+	}
+}
+
+// WantReviewers checks whose review is requested, given in order and joined by
+// commas; a team is org/slug.
+func (w *World) WantReviewers(number int, want string) {
+	w.tb.Helper()
+	pr, err := w.bot.GetPullRequest(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	var names []string
+	for _, u := range pr.RequestedReviewers {
+		names = append(names, u.Login)
+	}
+	for _, team := range pr.RequestedTeams {
+		names = append(names, Org+"/"+team.Slug)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, ","); got != want {
+		w.tb.Errorf("requested reviews of %q, want %q", got, want)
+	}
+}
+
+// CloseIssue closes an issue or pull request.
+func (w *World) CloseIssue(login string, number int) {
+	w.tb.Helper()
+	_, _, err := w.As(login).Issues.Edit(w.tb.Context(), Org, Repo, number, &gogithub.IssueRequest{State: gogithub.Ptr("closed")})
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantTitle checks the title of an issue or pull request.
+func (w *World) WantTitle(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	if issue.Title != want {
+		w.tb.Errorf("title %q, want %q", issue.Title, want)
+	}
+}
+
+// WantState checks whether an issue or pull request is open or closed.
+func (w *World) WantState(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	if issue.State != want {
+		w.tb.Errorf("state %q, want %q", issue.State, want)
+	}
+}
+
+// Milestones makes open milestones of the repository.
+func (w *World) Milestones(titles ...string) {
+	w.tb.Helper()
+	for _, title := range titles {
+		_, _, err := w.As("boss").Issues.CreateMilestone(w.tb.Context(), Org, Repo, &gogithub.Milestone{Title: &title})
+		must(w.tb, err)
+	}
+	w.Settle()
+}
+
+// WantMilestone checks the milestone of an issue or pull request, "" being none.
+func (w *World) WantMilestone(number int, want string) {
+	w.tb.Helper()
+	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
+	must(w.tb, err)
+	got := ""
+	if issue.Milestone != nil {
+		got = issue.Milestone.Title
+	}
+	if got != want {
+		w.tb.Errorf("milestone %q, want %q", got, want)
+	}
+}
+
+// Merge merges a pull request with a merge commit.
+func (w *World) Merge(login string, number int) {
+	w.tb.Helper()
+	_, _, err := w.As(login).PullRequests.Merge(w.tb.Context(), Org, Repo, number, "", nil)
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantBranch checks whether the repository has a branch.
+func (w *World) WantBranch(branch string, want bool) {
+	w.tb.Helper()
+	got := w.run(".", "ls-remote", "--heads", w.cloneURL(), "refs/heads/"+branch) != ""
+	if got != want {
+		w.tb.Errorf("branch %s: there %v, want %v", branch, got, want)
+	}
+}
+
+// WantStatuses checks the newest statuses of a commit, as Statuses tells them.
+func (w *World) WantStatuses(sha string, want map[string]string) {
+	w.tb.Helper()
+	if got := w.Statuses(sha); !maps.Equal(got, want) {
+		w.tb.Errorf("statuses %q, want %q", got, want)
+	}
+}
+
+// CheckRun makes a check run that has ended.
+func (w *World) CheckRun(sha, name, conclusion string) {
+	w.tb.Helper()
+	_, _, err := w.As("bot").Checks.CreateCheckRun(w.tb.Context(), Org, Repo, gogithub.CreateCheckRunOptions{
+		Name: name, HeadSHA: sha, Status: gogithub.Ptr("completed"), Conclusion: &conclusion,
+	})
+	must(w.tb, err)
+	w.Settle()
+}
+
+// WantCheckRuns checks the newest check runs of a commit by name, as "conclusion: title".
+func (w *World) WantCheckRuns(sha string, want map[string]string) {
+	w.tb.Helper()
+	runs, err := w.bot.ListCheckRuns(w.tb.Context(), Org, Repo, sha)
+	must(w.tb, err)
+	got, newest := map[string]string{}, map[string]int64{}
+	for _, run := range runs {
+		if run.ID >= newest[run.Name] {
+			newest[run.Name], got[run.Name] = run.ID, run.Conclusion+": "+run.Output.Title
+		}
+	}
+	if !maps.Equal(got, want) {
+		w.tb.Errorf("check runs %q, want %q", got, want)
+	}
+}
+
+// DescribedStatus sets a status of a commit with a description.
+func (w *World) DescribedStatus(sha, name, state, description string) {
+	w.tb.Helper()
+	_, _, err := w.As("boss").Repositories.CreateStatus(w.tb.Context(), Org, Repo, sha, &gogithub.RepoStatus{State: &state, Context: &name, Description: &description})
+	must(w.tb, err)
 	w.Settle()
 }

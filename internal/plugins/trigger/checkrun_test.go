@@ -91,9 +91,7 @@ func TestAPressedButtonNeedsTrust(t *testing.T) {
 	}
 	want(1)
 	for _, login := range []string{"eve", "bob"} { // the forge shows its buttons to those who may push
-		if _, _, err := w.As("boss").Repositories.AddCollaborator(t.Context(), plugintest.Org, plugintest.Repo, login, &gogithub.RepositoryAddCollaboratorOptions{Permission: "push"}); err != nil {
-			t.Fatal(err)
-		}
+		w.Collaborator(login, "push")
 	}
 	press(t, w, "eve", id, "")
 	want(1)

@@ -83,7 +83,7 @@ func (p *pull) obey(ctx context.Context, e *github.CommentEvent, text string) er
 			return err
 		}
 		if !pr.trusted {
-			return p.reply(ctx, e, p.refusal(commenter.Reason))
+			return p.agent.Reply(ctx, e, p.refusal(commenter.Reason))
 		}
 	}
 	labels, err := p.labels(ctx)
@@ -96,7 +96,7 @@ func (p *pull) obey(ctx context.Context, e *github.CommentEvent, text string) er
 		hasOk:            github.HasLabel(plugins.LabelOkToTest, labels), hasNeeds: github.HasLabel(plugins.LabelNeedsOkToTest, labels),
 	})
 	if change.refuse {
-		return p.reply(ctx, e, "Only trusted users can take `/ok-to-test` back: "+commenter.Reason+".")
+		return p.agent.Reply(ctx, e, "Only trusted users can take `/ok-to-test` back: "+commenter.Reason+".")
 	}
 	if err := p.changeLabels(ctx, change); err != nil || change.stop {
 		return err

@@ -56,7 +56,7 @@ func (p *pull) help(ctx context.Context, e *github.CommentEvent, note string, jo
 	if err != nil {
 		return err
 	}
-	return p.reply(ctx, e, helpText(note, p.fullName(), p.pr.Base.Ref, jobs, automatic))
+	return p.agent.Reply(ctx, e, helpText(note, p.fullName(), p.pr.Base.Ref, jobs, automatic))
 }
 
 // helpText lists the commands of the jobs of a branch.

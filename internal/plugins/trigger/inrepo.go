@@ -48,7 +48,7 @@ func (p *pull) reportConfig(ctx context.Context, err error) error {
 			return err
 		}
 	}
-	return p.replaceComment(ctx, configMarker, "")
+	return p.agent.KeepComment(ctx, p.org, p.repo, p.number, configMarker, "")
 }
 
 func (p *pull) refuseConfig(ctx context.Context, problems config.Errors) error {
@@ -68,7 +68,7 @@ func (p *pull) refuseConfig(ctx context.Context, problems config.Errors) error {
 	if have := find(combined, ConfigContext); have == nil || have.State != want.State || have.Description != want.Description {
 		errs = append(errs, p.setStatus(ctx, want))
 	}
-	return errors.Join(append(errs, p.replaceComment(ctx, configMarker, configComment(problems)))...)
+	return errors.Join(append(errs, p.agent.KeepComment(ctx, p.org, p.repo, p.number, configMarker, configComment(problems)))...)
 }
 
 func find(combined *github.CombinedStatus, name string) *github.Status {
@@ -125,32 +125,4 @@ func configComment(problems config.Errors) string {
 	}
 	b.WriteString("```\n\n" + configMarker)
 	return b.String()
-}
-
-// replaceComment makes text the only comment of the bot with a marker; an empty
-// text removes all. A comment that says the same already stays.
-func (p *pull) replaceComment(ctx context.Context, marker, text string) error {
-	isBot, err := p.agent.GitHub.BotChecker(ctx)
-	if err != nil {
-		return err
-	}
-	comments, err := p.agent.GitHub.ListIssueComments(ctx, p.org, p.repo, p.number)
-	if err != nil {
-		return fmt.Errorf("listing comments: %w", err)
-	}
-	var errs []error
-	there := text == ""
-	for _, c := range comments {
-		switch {
-		case !isBot(c.User) || !contains(c.Body, marker):
-		case !there && c.Body == text:
-			there = true
-		default:
-			errs = append(errs, p.agent.GitHub.DeleteComment(ctx, p.org, p.repo, c.ID))
-		}
-	}
-	if !there {
-		errs = append(errs, p.agent.GitHub.CreateComment(ctx, p.org, p.repo, p.number, text))
-	}
-	return errors.Join(errs...)
 }

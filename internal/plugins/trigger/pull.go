@@ -183,13 +183,6 @@ func (p *pull) removeLabel(ctx context.Context, label string) error {
 	return nil
 }
 
-func (p *pull) reply(ctx context.Context, e *github.CommentEvent, message string) error {
-	if err := p.agent.GitHub.CreateComment(ctx, p.org, p.repo, p.number, plugins.Reply(e.Body, e.HTMLURL, e.User.Login, message)); err != nil {
-		return fmt.Errorf("replying: %w", err)
-	}
-	return nil
-}
-
 // sayOnce comments unless the bot has a comment with this marker already, such as
 // from handling the same event before the process died.
 func (p *pull) sayOnce(ctx context.Context, marker, message string) error {

@@ -4,7 +4,6 @@ package wip
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 
 	"prow/internal/forge/github"
@@ -36,19 +35,9 @@ func handle(ctx context.Context, a *plugins.Agent, e *github.PullRequestEvent) e
 		return nil
 	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, e.Number)
+	labels, err := a.IssueLabels(ctx, org, repo, e.Number)
 	if err != nil {
-		return fmt.Errorf("reading the labels: %w", err)
+		return err
 	}
-	has := github.HasLabel(plugins.LabelWorkInProgress, labels)
-	switch wanted := unready(e.PullRequest.Title, e.PullRequest.Draft); {
-	case wanted && !has:
-		err = a.GitHub.AddLabels(ctx, org, repo, e.Number, plugins.LabelWorkInProgress)
-	case !wanted && has:
-		err = a.GitHub.RemoveLabel(ctx, org, repo, e.Number, plugins.LabelWorkInProgress)
-	}
-	if err != nil {
-		return fmt.Errorf("changing the label %s: %w", plugins.LabelWorkInProgress, err)
-	}
-	return nil
+	return a.SetLabel(ctx, org, repo, e.Number, labels, plugins.LabelWorkInProgress, unready(e.PullRequest.Title, e.PullRequest.Draft))
 }

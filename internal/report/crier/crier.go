@@ -10,10 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,9 +24,9 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
-	"prow/internal/config/live"
 	gerritforge "prow/internal/forge/gerrit"
 	"prow/internal/kube"
+	"prow/internal/kube/fleet"
 	"prow/internal/report"
 	"prow/internal/report/gerrit"
 	"prow/internal/report/github"
@@ -36,6 +39,7 @@ import (
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
+	"prow/internal/wiring"
 )
 
 // Name of the component.
@@ -46,35 +50,44 @@ const leaseName = "crier-leader-lock"
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Report ProwJobs",
+	return service.Frugal(service.Command(Name, "Report ProwJobs",
 		"Tells GitHub, Gerrit, Pub/Sub, Slack, blob storage and ResultStore how ProwJobs fare. Each place has a flag for its number of workers; 0, the default, is off.",
-		&Options{}, Run)
+		&Options{}, Run))
 }
 
-// Run reports until ctx ends.
+// Run reports until ctx ends. It ends as well, without an error, when the
+// kubeconfig files reach the service cluster in another way than before: a new
+// start uses the new one.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	cfg, err := wiring.Config(ctx, rt, o.Config)
 	if err != nil {
 		return err
 	}
-	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		return err
+	}
+	clusters, err := o.clusters(rt, cfg.Get, scheme, stop)
 	if err != nil {
 		return err
 	}
 	if o.SlackWorkers > 0 && cfg.Get().SlackReporterConfigs == nil {
 		return errors.New("--slack-workers needs slack_reporter_configs in the configuration")
 	}
-	mgr, err := newManager(clusters, cfg.Get().ProwJobNamespace)
+	mgr, err := newManager(clusters.Service(), scheme, cfg.Get().ProwJobNamespace)
 	if err != nil {
 		return err
 	}
-	h := &host{options: o, rt: rt, config: cfg.Get, mgr: mgr, storage: providers.New(o.Storage)}
+	h := &host{options: o, rt: rt, config: cfg.Get, mgr: mgr, clusters: clusters, storage: providers.New(o.Storage)}
 	defer h.close()
 	if err := h.addReporters(ctx); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cfg.Run(ctx) })
+	group.Go(func() error { return clusters.Run(ctx) })
 	group.Go(func() error {
 		if o.NoLeaderElection || o.DryRun {
 			return h.run(ctx)
@@ -88,12 +101,34 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	return group.Wait()
 }
 
-func newManager(clusters kube.Clusters, namespace string) (ctrl.Manager, error) {
-	scheme, err := kube.NewScheme()
-	if err != nil {
-		return nil, err
+// clusters are the service cluster and, for the reporter that needs them, the build
+// clusters. They come and go with the kubeconfig files.
+func (o *Options) clusters(rt *service.Runtime, cfg func() *config.Config, scheme *runtime.Scheme, stop func()) (*fleet.Fleet, error) {
+	options := fleet.Options{
+		Load: func() (kube.Clusters, error) {
+			all, err := o.Kubernetes.Load(rt.Agent(), cfg().DisabledClusters)
+			if err != nil || o.KubernetesBlobStorageWorkers > 0 {
+				return all, err
+			}
+			return kube.Clusters{kube.ServiceCluster: all.Service()}, nil
+		},
+		Stamp:        func() string { return o.Kubernetes.Stamp() + strings.Join(cfg().DisabledClusters, " ") },
+		PollInterval: o.kubeconfigPolling,
+		Scheme:       scheme, PodNamespace: cfg().PodNamespace, DryRun: o.DryRun, NoCache: true,
+		OnServiceChange: func() {
+			rt.Log.Info("the access to the service cluster changed; this process ends, to be started again")
+			stop()
+		},
+		Failures: service.Register(rt.Metrics, fleet.NewFailures()), Log: rt.Log,
 	}
-	mgr, err := ctrl.NewManager(clusters.Service(), ctrl.Options{
+	if o.KubernetesBlobStorageWorkers > 0 {
+		options.Verbs = []string{"get", "patch"}
+	}
+	return fleet.New(options)
+}
+
+func newManager(service *rest.Config, scheme *runtime.Scheme, namespace string) (ctrl.Manager, error) {
+	mgr, err := ctrl.NewManager(service, ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{namespace: {}},
@@ -109,12 +144,13 @@ func newManager(clusters kube.Clusters, namespace string) (ctrl.Manager, error) 
 
 // host makes the reporters and runs them.
 type host struct {
-	options *Options
-	rt      *service.Runtime
-	config  func() *config.Config
-	mgr     ctrl.Manager
-	storage *storage.Opener
-	closers []func() error
+	options  *Options
+	rt       *service.Runtime
+	config   func() *config.Config
+	mgr      ctrl.Manager
+	clusters *fleet.Fleet
+	storage  *storage.Opener
+	closers  []func() error
 }
 
 func (h *host) close() {
@@ -264,11 +300,15 @@ func (h *host) blobStorage() (report.Reporter, error) {
 }
 
 func (h *host) kubernetes() (report.Reporter, error) {
-	clusters := &buildClusters{now: time.Now, log: h.rt.Log, load: func() (kube.Clusters, error) {
-		return h.options.Kubernetes.Load(h.rt.Agent(), h.config().DisabledClusters)
-	}}
+	cluster := func(alias string) (client.Client, error) {
+		c, standing, err := h.clusters.Cluster(alias)
+		if standing != fleet.Up {
+			return nil, err
+		}
+		return c.API, nil
+	}
 	return &kubernetes.Reporter{
-		Cluster: clusters.client, Storage: h.storage, Config: h.config, Fraction: h.options.KubernetesReportFraction, Log: h.rt.Log,
+		Cluster: cluster, Storage: h.storage, Config: h.config, Fraction: h.options.KubernetesReportFraction, Log: h.rt.Log,
 	}, nil
 }
 

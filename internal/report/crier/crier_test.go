@@ -18,31 +18,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/kube"
 	"prow/internal/kube/kubetest"
+	"prow/internal/report/kubernetes"
 	"prow/internal/secret"
 	"prow/internal/service"
 )
 
-// childVariable makes this program a crier with these arguments, for the
-// benchmark, which measures a process of its own.
-const childVariable = "CRIER_TEST_ARGS"
-
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
-	if args := os.Getenv(childVariable); args != "" {
-		c := Command()
-		c.SetArgs(strings.Split(args, "\n"))
-		if err := c.ExecuteContext(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
 	os.Exit(kubetest.Run(m))
 }
 
@@ -322,27 +311,77 @@ func TestSlackNeedsConfiguration(t *testing.T) {
 	}
 }
 
+// kubeconfig lets the program have a file of its own, which write fills: with the
+// service cluster, reached as host if that is not empty, and a build cluster.
+func (w *world) kubeconfig() (write func(host, build string)) {
+	w.t.Helper()
+	base, err := clientcmd.LoadFromFile(w.cluster.KubeconfigPath)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	path := filepath.Join(w.t.TempDir(), "kubeconfig")
+	w.options.Kubernetes.Kubeconfig, w.options.kubeconfigPolling = path, 50*time.Millisecond
+	write = func(host, build string) {
+		w.t.Helper()
+		c := base.DeepCopy()
+		for _, cluster := range c.Clusters {
+			if host != "" {
+				cluster.Server = strings.Replace(cluster.Server, "127.0.0.1", host, 1)
+			}
+			if build != "" {
+				c.Contexts[build] = c.Contexts[c.CurrentContext]
+			}
+		}
+		if err := clientcmd.WriteToFile(*c, path); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	write("", "")
+	return write
+}
+
 func TestBuildClustersFollowTheFiles(t *testing.T) {
-	now := time.Unix(1000, 0)
-	config := kube.Clusters{"": {Host: "https://a"}, "default": {Host: "https://a"}}
-	var broken error
-	b := &buildClusters{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), load: func() (kube.Clusters, error) { return config, broken }}
-	first, ok := b.client("default")
-	if _, early := b.client("new"); !ok || early {
-		t.Fatal("clusters at the start")
+	w := newWorld(t)
+	write := w.kubeconfig()
+	raw := fmt.Sprintf("prowjob_namespace: %[1]s\npod_namespace: %[1]s\nplank: {default_decoration_config_entries: [{config: {gcs_configuration: {bucket: 'file://%[2]s', path_strategy: explicit}}}]}\n", w.ns, t.TempDir())
+	if err := os.WriteFile(w.options.Config.ConfigPath, []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	config = kube.Clusters{"": {Host: "https://a"}, "default": {Host: "https://a"}, "new": {Host: "https://b"}}
-	now = now.Add(rereadAfter)
-	if _, ok := b.client("new"); !ok {
-		t.Error("a cluster that appeared is not known")
+	w.start(func(o *Options) { o.GitHubWorkers, o.KubernetesBlobStorageWorkers = 0, 2 })
+	told := func(j *prowv1.ProwJob) bool {
+		var now prowv1.ProwJob
+		return w.jobs.Get(context.Background(), client.ObjectKeyFromObject(j), &now) == nil && now.Status.PrevReportStates[kubernetes.Name] != ""
 	}
-	if again, _ := b.client("default"); again != first {
-		t.Error("a cluster that is as before has another client")
+	ended := func(name, cluster string) *prowv1.ProwJob {
+		j := &prowv1.ProwJob{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns}, Spec: prowv1.ProwJobSpec{
+			Type: prowv1.PeriodicJob, Job: name, Agent: prowv1.KubernetesAgent, Cluster: cluster,
+		}}
+		now := metav1.Now()
+		j.Status = prowv1.ProwJobStatus{State: prowv1.SuccessState, StartTime: now, PendingTime: &now, CompletionTime: &now, BuildID: "1", PodName: name}
+		if err := w.jobs.Create(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		return j
 	}
-	broken = fmt.Errorf("half a file")
-	now = now.Add(rereadAfter)
-	if _, ok := b.client("new"); !ok {
-		t.Error("a file that cannot be read changes something")
+	here, there := ended("here", ""), ended("there", "late")
+	w.until("the job of the cluster that is known is told", func() bool { return told(here) })
+	if told(there) {
+		t.Fatal("a job of a cluster that nobody knows counts as told")
+	}
+	write("", "late")
+	w.until("the job of the cluster that came is told", func() bool { return told(there) })
+}
+
+func TestAnotherServiceClusterEndsTheProgram(t *testing.T) {
+	w := newWorld(t)
+	write := w.kubeconfig()
+	ended := make(chan error, 1)
+	rt := service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store))
+	go func() { ended <- Run(t.Context(), rt, &w.options) }()
+	<-rt.Ready()
+	write("localhost", "")
+	if err := <-ended; err != nil {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

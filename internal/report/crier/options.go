@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -40,6 +41,9 @@ type Options struct {
 	DryRun                   bool
 	// NoLeaderElection is for a host that runs one instance and knows it.
 	NoLeaderElection bool
+
+	// kubeconfigPolling is how often the kubeconfig files are looked at.
+	kubeconfigPolling time.Duration
 }
 
 // Bind registers the flags.

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	ctrlclient "sigs.k8s.io/controller-runtime/pkg/client"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
@@ -30,6 +31,7 @@ type world struct {
 	dir    string
 	ns     string
 	client kubernetes.Interface
+	api    ctrlclient.Client
 	r      *Reporter
 }
 
@@ -39,6 +41,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: t.TempDir(), ns: cluster.Namespace(t)}
 	var err error
 	if w.client, err = kubernetes.NewForConfig(cluster.Config); err != nil {
+		t.Fatal(err)
+	}
+	if w.api, err = ctrlclient.New(cluster.Config, ctrlclient.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	opts := config.DefaultOptions()
@@ -52,7 +57,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.r = &Reporter{
-		Cluster: func(alias string) (kubernetes.Interface, bool) { return w.client, alias == "default" },
+		Cluster: func(alias string) (ctrlclient.Client, error) {
+			if alias != "default" {
+				return nil, fmt.Errorf("there is no build cluster %q", alias)
+			}
+			return w.api, nil
+		},
 		Storage: providers.New(providers.Credentials{}), Config: func() *config.Config { return cfg }, Fraction: 1, Log: slog.New(slog.DiscardHandler),
 	}
 	return w
@@ -173,7 +183,7 @@ func TestAPodThatIsBeingDeletedGetsNoFinalizer(t *testing.T) {
 		t.Errorf("%d reported", n)
 	}
 	// The same where the pod looked alive a moment before.
-	if err := addFinalizer(t.Context(), w.client, pod); err != nil && !apierrors.IsConflict(err) {
+	if err := addFinalizer(t.Context(), w.api, pod); err != nil && !apierrors.IsConflict(err) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -22,10 +22,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"prow/api/artifacts"
 	prowv1 "prow/api/prowjobs/v1"
@@ -53,9 +51,9 @@ const (
 
 // Reporter stores what build clusters know about runs.
 type Reporter struct {
-	// Cluster returns the client of a build cluster by its alias; ok is false for one
-	// that is not known, or not yet.
-	Cluster func(alias string) (client kubernetes.Interface, ok bool)
+	// Cluster returns the client of a build cluster by its alias, or why it cannot be
+	// worked with.
+	Cluster func(alias string) (client.Client, error)
 	Storage *storage.Opener
 	Config  func() *config.Config
 	// Fraction of the jobs that are reported, from 0 to 1.
@@ -93,12 +91,12 @@ func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.P
 	if !ok {
 		return done, 0, nil
 	}
-	client, ok := r.Cluster(job.ClusterAlias())
-	if !ok {
-		return nil, 0, fmt.Errorf("there is no client for the build cluster %q", job.ClusterAlias())
+	cluster, err := r.Cluster(job.ClusterAlias())
+	if err != nil {
+		return nil, 0, err
 	}
-	pods := client.CoreV1().Pods(r.Config().PodNamespace)
-	pod, err := pods.Get(ctx, podName(job), metav1.GetOptions{})
+	pod := &corev1.Pod{}
+	err = cluster.Get(ctx, types.NamespacedName{Namespace: r.Config().PodNamespace, Name: podName(job)}, pod)
 	if apierrors.IsNotFound(err) {
 		pod, err = nil, nil
 	}
@@ -117,14 +115,14 @@ func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.P
 		// It is made anew or the job ends: either way there is something to do later.
 		return nil, lookAgain, nil
 	case !job.Complete():
-		if err := addFinalizer(ctx, client, pod); err != nil {
+		if err := addFinalizer(ctx, cluster, pod); err != nil {
 			return nil, 0, err
 		}
 		return done, 0, nil
 	case pod == nil:
 		return done, 0, nil
 	}
-	info := r.read(ctx, client, job, pod)
+	info := r.read(ctx, cluster, job, pod)
 	bucket, err := r.Storage.Open(ctx, where.Bucket)
 	if err != nil {
 		return nil, 0, err
@@ -133,7 +131,7 @@ func (r *Reporter) Report(ctx context.Context, job *prowv1.ProwJob) ([]*prowv1.P
 	if err := reportstorage.WriteJSON(ctx, bucket, path.Join(where.Dir, artifacts.PodInfoFile), info, false); err != nil {
 		return nil, 0, err
 	}
-	if err := removeFinalizer(ctx, client, pod); err != nil {
+	if err := removeFinalizer(ctx, cluster, pod); err != nil {
 		return nil, 0, err
 	}
 	return done, 0, nil
@@ -153,12 +151,11 @@ type PodInfo struct {
 
 // read gathers what belongs to the pod. Events and node are given up where they
 // cannot be read: an account often may not.
-func (r *Reporter) read(ctx context.Context, client kubernetes.Interface, job *prowv1.ProwJob, pod *corev1.Pod) PodInfo {
+func (r *Reporter) read(ctx context.Context, cluster client.Reader, job *prowv1.ProwJob, pod *corev1.Pod) PodInfo {
 	log := prowjob.Logger(r.Log, job)
 	info := PodInfo{Pod: pod}
-	about := fields.Set{"involvedObject.uid": string(pod.UID)}.AsSelector().String()
-	events, err := client.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: about, Limit: maxEvents})
-	if err != nil {
+	var events corev1.EventList
+	if err := cluster.List(ctx, &events, client.InNamespace(pod.Namespace), client.MatchingFields{"involvedObject.uid": string(pod.UID)}, client.Limit(maxEvents)); err != nil {
 		log.WarnContext(ctx, "the events of the pod cannot be read", "error", err)
 	} else {
 		info.Events = events.Items
@@ -166,8 +163,8 @@ func (r *Reporter) read(ctx context.Context, client kubernetes.Interface, job *p
 	if pod.Spec.NodeName == "" {
 		return info
 	}
-	node, err := client.CoreV1().Nodes().Get(ctx, pod.Spec.NodeName, metav1.GetOptions{})
-	if err != nil {
+	node := &corev1.Node{}
+	if err := cluster.Get(ctx, types.NamespacedName{Name: pod.Spec.NodeName}, node); err != nil {
 		log.InfoContext(ctx, "the node of the pod cannot be read", "error", err)
 		return info
 	}
@@ -175,11 +172,11 @@ func (r *Reporter) read(ctx context.Context, client kubernetes.Interface, job *p
 	return info
 }
 
-func addFinalizer(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) error {
+func addFinalizer(ctx context.Context, cluster client.Writer, pod *corev1.Pod) error {
 	if pod.DeletionTimestamp != nil || slices.Contains(pod.Finalizers, Finalizer) {
 		return nil
 	}
-	err := patchFinalizers(ctx, client, pod, append(slices.Clone(pod.Finalizers), Finalizer))
+	err := patchFinalizers(ctx, cluster, pod, append(slices.Clone(pod.Finalizers), Finalizer))
 	// It may be deleted between the look and the patch: then it needs none.
 	if apierrors.IsNotFound(err) || err != nil && strings.Contains(err.Error(), "no new finalizers can be added if the object is being deleted") {
 		return nil
@@ -190,12 +187,12 @@ func addFinalizer(ctx context.Context, client kubernetes.Interface, pod *corev1.
 	return nil
 }
 
-func removeFinalizer(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) error {
+func removeFinalizer(ctx context.Context, cluster client.Writer, pod *corev1.Pod) error {
 	if !slices.Contains(pod.Finalizers, Finalizer) {
 		return nil
 	}
 	kept := slices.DeleteFunc(slices.Clone(pod.Finalizers), func(f string) bool { return f == Finalizer })
-	if err := patchFinalizers(ctx, client, pod, kept); err != nil && !apierrors.IsNotFound(err) {
+	if err := patchFinalizers(ctx, cluster, pod, kept); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("remove the finalizer of pod %s: %w", pod.Name, err)
 	}
 	return nil
@@ -203,13 +200,13 @@ func removeFinalizer(ctx context.Context, client kubernetes.Interface, pod *core
 
 // patchFinalizers writes the list on condition that the pod is the one that was
 // read, unchanged: another controller may have finalizers of its own.
-func patchFinalizers(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, finalizers []string) error {
+func patchFinalizers(ctx context.Context, cluster client.Writer, pod *corev1.Pod, finalizers []string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": pod.UID, "resourceVersion": pod.ResourceVersion, "finalizers": finalizers,
 	}})
 	if err != nil {
 		return err
 	}
-	_, err = client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-	return err
+	// The answer is of no use, and pod is still what was stored.
+	return cluster.Patch(ctx, pod.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
 }
