@@ -9,6 +9,7 @@ LDFLAGS := -s -w -X prow/internal/service.version=$(VERSION)
 UTILITIES := clonerefs initupload entrypoint sidecar gcsupload
 PKG ?= ./...
 FLAGS ?=
+BENCH ?= .
 # This repository is called prow on the forge, whatever its directory is called.
 NAME := $(if $(findstring --repo,$(FLAGS)),,--repo-name prow)
 
@@ -51,8 +52,8 @@ race: build ## Run the tests with the race detector
 	CGO_ENABLED=1 PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)
 
 .PHONY: bench
-bench: build ## Run the headline benchmarks; the method stands in test/bench
-	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench/...
+bench: build ## Run the headline benchmarks, or those that BENCH names; the method stands in test/bench
+	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -run '^$$' -bench "$(BENCH)" -benchtime 1x -timeout 30m -v ./test/bench/...
 
 .PHONY: lint
 lint: ## Check formatting and run go vet and staticcheck

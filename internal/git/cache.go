@@ -42,8 +42,11 @@ type Cache struct {
 	// NetworkLimit bounds one conversation with a remote. Zero: 30 minutes. A remote
 	// that sends next to nothing is given up earlier.
 	NetworkLimit time.Duration
-	// Observe is told how long steps took; nil where nobody wants to know. It and
-	// NetworkLimit are set before the cache is used.
+	// Bound is how many bytes the mirrors may take together; those not used for
+	// longest go first. Zero: they all stay.
+	Bound int64
+	// Observe is told how long steps took; nil where nobody wants to know. It, Bound
+	// and NetworkLimit are set before the cache is used.
 	Observe func(step Step, org, repo string, took time.Duration)
 
 	dir     string
@@ -55,6 +58,9 @@ type Cache struct {
 	mu       sync.Mutex
 	locks    map[string]*sync.RWMutex
 	suspects map[string]bool // mirrors of which a tree has complained
+	mirrors  map[string]*mirrorState
+	uses     int64
+	scanned  bool // mirrors of an earlier process are known
 }
 
 // Step is a part of making a work tree whose duration is observed.
@@ -87,6 +93,9 @@ func NewCache(dir, workDir string, remotes Remotes, runner *Runner) (*Cache, err
 			return nil, fmt.Errorf("making the git cache: %w", err)
 		}
 	}
+	if err := removeUnfinished(dir); err != nil {
+		return nil, fmt.Errorf("tidying the git cache up: %w", err)
+	}
 	return &Cache{
 		dir:     dir,
 		workDir: workDir,
@@ -102,6 +111,7 @@ func NewCache(dir, workDir string, remotes Remotes, runner *Runner) (*Cache, err
 		pause:    pause,
 		locks:    map[string]*sync.RWMutex{},
 		suspects: map[string]bool{},
+		mirrors:  map[string]*mirrorState{},
 	}, nil
 }
 
@@ -168,13 +178,20 @@ func (c *Cache) mirror(org, repo string) (string, *sync.RWMutex, error) {
 			return "", nil, fmt.Errorf("%q is no name of a repository", name)
 		}
 	}
+	// The suffix keeps a repository apart from the directory of one named below it.
+	mirror := filepath.Join(c.dir, filepath.FromSlash(name)+".git")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.locks[name] == nil {
-		c.locks[name] = &sync.RWMutex{}
+	c.touch(mirror)
+	return mirror, c.lock(mirror), nil
+}
+
+// lock is the lock of a mirror. The caller holds c.mu.
+func (c *Cache) lock(mirror string) *sync.RWMutex {
+	if c.locks[mirror] == nil {
+		c.locks[mirror] = &sync.RWMutex{}
 	}
-	// The suffix keeps a repository apart from the directory of one named below it.
-	return filepath.Join(c.dir, filepath.FromSlash(name)+".git"), c.locks[name], nil
+	return c.locks[mirror]
 }
 
 // missing returns the commits that a mirror lacks.
@@ -221,7 +238,7 @@ func (c *Cache) update(ctx context.Context, org, repo, mirror string, commits []
 		}
 		c.observe(StepFetch, org, repo, began)
 	}
-	return nil
+	return c.keepBound(mirror)
 }
 
 // initialize makes a mirror, which appears only when it is complete.
@@ -229,7 +246,7 @@ func (c *Cache) initialize(ctx context.Context, remote Remote, mirror string, fe
 	if err := os.MkdirAll(filepath.Dir(mirror), 0o755); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(mirror), ".new-*")
+	temp, err := os.MkdirTemp(filepath.Dir(mirror), unfinished+"*")
 	if err != nil {
 		return err
 	}

@@ -257,9 +257,11 @@ func TestCredentialsStandOnNoCommandLine(t *testing.T) {
 	if strings.Contains(string(config), token) {
 		t.Error("the token is written in the tree")
 	}
+	mu.Lock()
 	if len(users) == 0 || users[0] != "x-access-token:"+token {
 		t.Errorf("the server saw %v", users)
 	}
+	mu.Unlock()
 	c.remotes = func(context.Context, string, string) (Remote, error) {
 		return Remote{URL: server.URL + "/.git", Settings: BasicAuth(server.URL+"/.git", "x-access-token", "wrong-"+token)}, nil
 	}

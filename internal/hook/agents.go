@@ -54,6 +54,7 @@ func (o *Options) agents(rt *service.Runtime, gh *github.Client, disabled []stri
 	if err != nil {
 		return nil, nil, err
 	}
+	mirrors.Bound = o.CacheBound
 	inrepo.ObserveGit(rt.Metrics, mirrors)
 	return &agents{
 		forge: gh, jobs: jobs, clusters: o.clusters(contexts, scheme, jobs), mirrors: mirrors,

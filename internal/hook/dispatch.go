@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -143,7 +142,7 @@ func (d *dispatcher) internal(cfg *config.Config, pc *pluginconfig.Configuration
 func (d *dispatcher) call(ctx context.Context, b plugins.Bound, r run) error {
 	agent := d.newAgent(r)
 	start := d.now()
-	err := protect(func() error { return b.Run(ctx, agent) })
+	err := plugins.Protect(func() error { return b.Run(ctx, agent) })
 	took := d.now().Sub(start)
 	labels := []string{b.Kind, b.Action, r.plugin, strconv.FormatBool(agent.GitHub.Used())}
 	d.metrics.duration.WithLabelValues(labels...).Observe(took.Seconds())
@@ -196,7 +195,7 @@ func (w *work) one(ctx context.Context, h handler, place *place, attempt webhook
 	limited, cancel := context.WithTimeoutCause(ctx, handlerLimit, fmt.Errorf("it took longer than %s", handlerLimit))
 	defer cancel()
 	start := d.now()
-	err := protect(func() error { return h.do(limited, attempt) })
+	err := plugins.Protect(func() error { return h.do(limited, attempt) })
 	if err != nil && ctx.Err() != nil {
 		// Cut off by the shutdown: it has not ended and is run again.
 		return fmt.Errorf("%s was interrupted: %w", h.key, err)
@@ -207,28 +206,10 @@ func (w *work) one(ctx context.Context, h handler, place *place, attempt webhook
 			err = fmt.Errorf("%w: %w", context.Cause(limited), err)
 		}
 		outcome.Error = err.Error()
-		var p *panicError
+		var p *plugins.PanicError
 		if errors.As(err, &p) {
-			d.log.ErrorContext(ctx, "handler panicked", "handler", h.key, "event-GUID", w.delivery, "error", err, "stack", p.stack)
+			d.log.ErrorContext(ctx, "handler panicked", "handler", h.key, "event-GUID", w.delivery, "error", err, "stack", p.Stack)
 		}
 	}
 	return d.store.AddOutcome(context.WithoutCancel(ctx), w.delivery, outcome)
-}
-
-// panicError is what a handler that panicked is taken to have returned.
-type panicError struct {
-	value any
-	stack string
-}
-
-func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
-
-// protect turns a panic into an error.
-func protect(run func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{p, string(debug.Stack())}
-		}
-	}()
-	return run()
 }

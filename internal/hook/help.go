@@ -27,26 +27,8 @@ type Help struct {
 	AllRepos            []string
 	RepoPlugins         map[string][]string
 	RepoExternalPlugins map[string][]string
-	PluginHelp          map[string]PluginHelp
-	ExternalPluginHelp  map[string]PluginHelp
-}
-
-// PluginHelp describes one plugin.
-type PluginHelp struct {
-	Description string
-	Config      map[string]string `json:",omitempty"`
-	Snippet     string            `json:",omitempty"`
-	Events      []string
-	Commands    []CommandHelp
-}
-
-// CommandHelp describes one command.
-type CommandHelp struct {
-	Usage       string
-	Featured    bool
-	Description string
-	Examples    []string
-	WhoCanUse   string
+	PluginHelp          map[string]plugins.Help
+	ExternalPluginHelp  map[string]plugins.Help
 }
 
 // repoLister lists the repositories of an account.
@@ -108,7 +90,7 @@ func (h *helper) help(ctx context.Context) Help {
 	}
 	out := Help{
 		RepoPlugins: map[string][]string{"": slices.Sorted(maps.Keys(h.plugins))}, RepoExternalPlugins: map[string][]string{},
-		PluginHelp: map[string]PluginHelp{},
+		PluginHelp: map[string]plugins.Help{},
 	}
 	enabledIn := map[string][]string{}
 	for key, entry := range cfg.Plugins {
@@ -149,20 +131,9 @@ func (h *helper) help(ctx context.Context) Help {
 	for name, p := range h.plugins {
 		repos := enabledIn[name]
 		slices.Sort(repos)
-		out.PluginHelp[name] = describePlugin(p, cfg, slices.Compact(repos))
+		out.PluginHelp[name] = p.Help(cfg, slices.Compact(repos))
 	}
 	return out
-}
-
-func describePlugin(p *plugins.Plugin, cfg *pluginconfig.Configuration, repos []string) PluginHelp {
-	help := PluginHelp{Description: p.Description, Snippet: p.Snippet, Events: p.Events()}
-	if p.Config != nil {
-		help.Config = p.Config(cfg, repos)
-	}
-	for _, c := range p.Commands {
-		help.Commands = append(help.Commands, CommandHelp{Usage: c.Usage, Featured: c.Featured, Description: c.Description, Examples: c.Examples, WhoCanUse: c.Who.Sentence})
-	}
-	return help
 }
 
 // orgRepos lists the repositories of an org or user as "org/repo". One that
@@ -212,11 +183,11 @@ func (u *externalUse) add(repos []string) {
 
 // askExternal asks all external plugins at once what they are. One that fails or
 // is late has no entry.
-func (h *helper) askExternal(ctx context.Context, uses map[string]*externalUse) map[string]PluginHelp {
+func (h *helper) askExternal(ctx context.Context, uses map[string]*externalUse) map[string]plugins.Help {
 	ctx, cancel := context.WithTimeout(ctx, externalHelpLimit)
 	defer cancel()
 	var mu sync.Mutex
-	out := map[string]PluginHelp{}
+	out := map[string]plugins.Help{}
 	var wg sync.WaitGroup
 	for name, use := range uses {
 		wg.Go(func() {
@@ -234,7 +205,7 @@ func (h *helper) askExternal(ctx context.Context, uses map[string]*externalUse) 
 	return out
 }
 
-func (h *helper) ask(ctx context.Context, use *externalUse) (help PluginHelp, err error) {
+func (h *helper) ask(ctx context.Context, use *externalUse) (help plugins.Help, err error) {
 	where, err := helpURL(use.Endpoint)
 	if err != nil {
 		return help, err

@@ -48,10 +48,12 @@ type Options struct {
 	// StoreFile holds it instead, because it may hold a password.
 	Store, StoreFile string
 	CacheDir         string
-	GracePeriod      time.Duration
-	SweepEvery       time.Duration
-	SweepWindow      time.Duration
-	DryRun           bool
+	// CacheBound is how many bytes git mirrors may take; 0 is no bound.
+	CacheBound  int64
+	GracePeriod time.Duration
+	SweepEvery  time.Duration
+	SweepWindow time.Duration
+	DryRun      bool
 }
 
 // Bind registers the flags.
@@ -70,6 +72,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Store, "store", "hook.db", "Where deliveries are kept until they are handled: an SQLite file of this process, or a PostgreSQL database (postgres://...) that replicas share.")
 	fs.StringVar(&o.StoreFile, "store-file", "", "File that holds the value of --store, which may have a password.")
 	fs.StringVar(&o.CacheDir, "cache-dir-base", "", "Directory of git mirrors. Empty: a temporary one.")
+	fs.Int64Var(&o.CacheBound, "git-cache-size", 0, "Bytes that git mirrors may take; those of repositories not used for longest go first. 0: they all stay.")
 	fs.DurationVar(&o.GracePeriod, "grace-period", 180*time.Second, "How long running handlers may take at shutdown.")
 	fs.DurationVar(&o.SweepEvery, "redelivery-interval", 15*time.Minute, "How often the forge is asked for deliveries that failed, to have them delivered again; 0 is never.")
 	fs.DurationVar(&o.SweepWindow, "redelivery-window", 72*time.Hour, "How old these may be; the forge remembers them for some days.")

@@ -33,10 +33,10 @@ const (
 	PubSubRunIDKey   = "prow.k8s.io/pubsub.runID"
 )
 
-// slimMark marks slim jobs in a field that no API server fills any more: the first
+// slimMark is the generation of slim jobs, one that no API server gives: the first
 // list of all jobs passes the transform twice, and a second copy of each would
 // double the memory it takes.
-const slimMark = "slim"
+const slimMark = -1
 
 // Slimmer makes the jobs that the cache of reporters holds. It may be used
 // concurrently, and the zero value is ready.
@@ -51,11 +51,11 @@ type Slimmer struct {
 // is made from the whole job. Objects of other kinds stay as they are.
 func (s *Slimmer) Slim(object any) (any, error) {
 	job, ok := object.(*prowv1.ProwJob)
-	if !ok || job.SelfLink == slimMark {
+	if !ok || job.Generation == slimMark {
 		return object, nil
 	}
 	slim := &prowv1.ProwJob{TypeMeta: job.TypeMeta}
-	slim.SelfLink = slimMark
+	slim.Generation = slimMark
 	slim.Name, slim.Namespace, slim.ResourceVersion = job.Name, same(job.Namespace), job.ResourceVersion
 	slim.CreationTimestamp, slim.DeletionTimestamp = job.CreationTimestamp, job.DeletionTimestamp
 	slim.Labels, slim.Annotations = pick(job.Labels, slimLabels), pick(job.Annotations, slimAnnotations)

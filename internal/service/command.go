@@ -71,7 +71,7 @@ func Command[O Options](name, short, long string, options O, run Run[O]) *cobra.
 
 // frugalGCPercent is how much garbage a frugal component lets lie, in percent of
 // what is alive. The runtime's own default is 100.
-const frugalGCPercent = 40
+const frugalGCPercent = 30
 
 // Frugal is for components that hold much for long and make little garbage, as
 // controllers with a cache of all ProwJobs do: they collect it earlier, which
@@ -90,19 +90,28 @@ func Frugal(cmd *cobra.Command) *cobra.Command {
 // shutdownLimit is how long a component may take to finish what it accepted.
 const shutdownLimit = time.Minute
 
-// acceptUnused takes the flags of the configuration group that a component has
-// no use for: deployments give all components the same ones.
+// acceptUnused takes the flags of the groups for configuration and GitHub that a
+// component has no use for: deployments give all components the same ones.
 func acceptUnused(fs *pflag.FlagSet) {
 	if fs.Lookup("config-path") == nil {
 		return
 	}
 	for _, name := range []string{"in-repo-config-cache-size", "cache-dir-base", "moonraker-address"} {
-		if fs.Lookup(name) == nil {
-			fs.String(name, "", "Accepted, and of no effect here: the component reads no in-repo configuration.")
-			// The flag exists.
-			_ = fs.MarkHidden(name)
-		}
+		accept(fs, name, "the component reads no in-repo configuration")
 	}
+	if fs.Lookup("github-token-path") != nil {
+		accept(fs, "git-signing-key-path", "the component makes no commits")
+	}
+}
+
+// accept registers a hidden flag, unless the component has it.
+func accept(fs *pflag.FlagSet, name, why string) {
+	if fs.Lookup(name) != nil {
+		return
+	}
+	fs.String(name, "", "Accepted, and of no effect here: "+why+".")
+	// The flag exists.
+	_ = fs.MarkHidden(name)
 }
 
 // Host runs one component as a program: with a log on standard error, health,

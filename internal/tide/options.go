@@ -27,17 +27,19 @@ type Options struct {
 	// Credentials open the places of history and status where they are in a bucket.
 	Credentials providers.Credentials
 
-	Port           int
-	Address        string
-	DryRun         bool
-	RunOnce        bool
-	SyncTokens     int
-	StatusTokens   int
-	MaxRecords     int
-	HistoryURI     string
-	StatusURI      string
-	Provider       string
-	CacheDir       string
+	Port         int
+	Address      string
+	DryRun       bool
+	RunOnce      bool
+	SyncTokens   int
+	StatusTokens int
+	MaxRecords   int
+	HistoryURI   string
+	StatusURI    string
+	Provider     string
+	CacheDir     string
+	// CacheBound is how many bytes git mirrors may take; 0 is no bound.
+	CacheBound     int64
 	InRepoCache    int
 	ListingTimeout time.Duration
 
@@ -64,6 +66,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.StatusURI, "status-path", "", "Where the status controller keeps what it has seen: a path or the URL of an object. Empty: nowhere.")
 	fs.StringVar(&o.Provider, "provider", "", "Where the changes are: github. Empty is what the configuration has queries for.")
 	fs.StringVar(&o.CacheDir, "cache-dir-base", "", "Directory of git mirrors. Empty: a temporary one.")
+	fs.Int64Var(&o.CacheBound, "git-cache-size", 0, "Bytes that git mirrors may take; those of repositories not used for longest go first. 0: they all stay.")
 	fs.IntVar(&o.InRepoCache, "in-repo-config-cache-size", config.DefaultInRepoCacheSize, "Revisions of repositories whose jobs are remembered.")
 	fs.DurationVar(&o.ListingTimeout, "timeout-listing-prowjobs", 30*time.Second, "How long the first listing of ProwJobs may take.")
 }

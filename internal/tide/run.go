@@ -85,6 +85,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if err != nil {
 		return err
 	}
+	mirrors.Bound = o.CacheBound
 	inrepo.ObserveGit(rt.Metrics, mirrors)
 	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
 	metrics, board := NewMetrics(rt.Metrics), NewBoard()

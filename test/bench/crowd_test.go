@@ -199,7 +199,8 @@ func finishedJobs(cfg *config.Config, n int) iter.Seq[client.Object] {
 				j.Spec.Job = fmt.Sprintf("pull-project-component-%d-e2e", i%400)
 				j.Spec.Context, j.Spec.RerunCommand, j.Spec.Report = j.Spec.Job, "/test "+j.Spec.Job, true
 				j.Spec.Refs.Repo = fmt.Sprint("repository-", i%50)
-				j.Spec.Refs.Pulls[0].SHA = fmt.Sprintf("%040d", i)
+				// Ten jobs ran on each pull request.
+				j.Spec.Refs.Pulls[0].Number, j.Spec.Refs.Pulls[0].SHA = i/20, fmt.Sprintf("%040d", i/20)
 			}
 			end := metav1.Now()
 			j.Status.State, j.Status.CompletionTime, j.Status.PendingTime = prowv1.SuccessState, &end, &end

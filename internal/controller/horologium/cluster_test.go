@@ -2,6 +2,7 @@ package horologium_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -86,5 +87,81 @@ func TestTheProgramStartsPeriodicsInTheCluster(t *testing.T) {
 	}
 	if got := jobs(); len(got) != 1 || got[0].Spec.Job != "hourly" || got[0].Status.State != prowv1.TriggeredState || got[0].Status.StartTime.IsZero() {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A horologium that dies at any of its writes, or whose write is done without an
+// answer, leaves it to the next one to start what is missing, once.
+func TestAHorologiumThatDiesAtAnyWriteStartsEachPeriodicOnce(t *testing.T) {
+	cluster := kubetest.Start(t)
+	scheme, err := kube.NewScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(cluster.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 6 {
+		writes, effect := n/2, n%2 == 1
+		ns, proxy := cluster.Namespace(t), cluster.Proxy(t)
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		text := "prowjob_namespace: " + ns + "\nhorologium: {tick_interval: 50ms}\nperiodics:\n"
+		for _, schedule := range []string{"interval: 1h", `cron: "@every 1h"`, "minimum_interval: 1h"} {
+			text += fmt.Sprintf("- name: job-%d\n  %s\n  spec: {containers: [{image: i, command: [c]}]}\n", len(text), schedule)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run := func(ctx context.Context) (ended chan error) {
+			cfg := config.DefaultOptions()
+			cfg.ConfigPath = path
+			rt := service.NewRuntime(horologium.Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store))
+			ended = make(chan error, 1)
+			go func() {
+				ended <- horologium.Run(ctx, rt, &horologium.Options{
+					Config: cfg, Kubernetes: kube.Flags{Kubeconfig: proxy.KubeconfigPath, NoInClusterConfig: true}, ListTimeout: time.Minute, NoLeaderElection: true,
+				})
+			}()
+			return ended
+		}
+		first, die := context.WithCancel(t.Context())
+		cut := proxy.CutAfter(writes, effect)
+		ended := run(first)
+		<-cut
+		die()
+		<-ended
+		proxy.Heal()
+		second, stop := context.WithCancel(t.Context())
+		ended = run(second)
+		runs := map[string]int{}
+		for deadline := time.Now().Add(20 * time.Second); len(runs) < 3; <-time.After(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("after write %d, effect %t: only %v were started", writes, effect, runs)
+			}
+			var jobs prowv1.ProwJobList
+			if err := c.List(t.Context(), &jobs, client.InNamespace(ns)); err != nil {
+				t.Fatal(err)
+			}
+			clear(runs)
+			for _, j := range jobs.Items {
+				runs[j.Spec.Job]++
+			}
+		}
+		// Some more ticks start nothing.
+		settled := len(proxy.Mutations())
+		<-time.After(300 * time.Millisecond)
+		if more := len(proxy.Mutations()) - settled; more > 0 {
+			t.Errorf("after write %d, effect %t: %d further writes", writes, effect, more)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for job, times := range runs {
+			if times != 1 {
+				t.Errorf("after write %d, effect %t: %s was started %d times", writes, effect, job, times)
+			}
+		}
 	}
 }

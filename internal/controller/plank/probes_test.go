@@ -221,22 +221,35 @@ func TestProbe8APodThatDoesNotStartInTimeIsAnErrorAndGoes(t *testing.T) {
 			w := newWorld(t)
 			// It starts with the true time, and later with one that is ahead.
 			stop := w.start()
-			j := w.job(prowv1.ProwJobSpec{})
-			w.newPod(j, nil)
-			w.kubelet(j, func(s *corev1.PodStatus) {
-				if tc.started {
-					phase(corev1.PodPending, "")(s)
-				}
-			})
+			j, patient := w.job(prowv1.ProwJobSpec{}), w.job(prowv1.ProwJobSpec{DecorationConfig: &prowv1.DecorationConfig{
+				PodPendingTimeout: &metav1.Duration{Duration: 2 * time.Hour}, PodUnscheduledTimeout: &metav1.Duration{Duration: 2 * time.Hour},
+			}})
+			for _, waiting := range []*prowv1.ProwJob{j, patient} {
+				w.newPod(waiting, nil)
+				w.kubelet(waiting, func(s *corev1.PodStatus) {
+					if tc.started {
+						phase(corev1.PodPending, "")(s)
+					}
+				})
+			}
 			stop()
 			ahead(tc.ahead)(w)
-			w.start()
+			stop = w.start()
+			defer func() {
+				stop()
+				ahead(2*time.Hour + tc.ahead)(w)
+				w.start()
+				w.until(patient, "an error after its own time", completeIn(prowv1.ErrorState))
+			}()
 			done := w.until(j, "an error", completeIn(prowv1.ErrorState))
 			if !strings.Contains(done.Status.Description, tc.says) {
 				t.Errorf("description %q", done.Status.Description)
 			}
 			if p := w.pod(j); p != nil && p.DeletionTimestamp == nil {
 				t.Error("the pod stays")
+			}
+			if got := w.get(patient); got.Complete() || w.pod(patient).DeletionTimestamp != nil {
+				t.Errorf("a job with more time is %+v", got.Status)
 			}
 		})
 	}
@@ -343,6 +356,9 @@ func TestProbe12QueuesHaveCapacities(t *testing.T) {
 		if waits.Status.State != prowv1.TriggeredState || w.pod(j) != nil {
 			t.Errorf("status %+v", waits.Status)
 		}
+	}
+	if !strings.Contains(w.log.String(), "a job waits for a queue that is not configured") || strings.Contains(w.log.String(), "queue=closed") {
+		t.Errorf("the log has %s", w.log.String())
 	}
 }
 

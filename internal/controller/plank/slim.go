@@ -14,10 +14,10 @@ import (
 // its end tells most.
 const maxPodMessage = 512
 
-// slimMark marks slim jobs in a field that no API server fills any more: the first
+// slimMark is the generation of slim jobs, one that no API server gives: the first
 // list of all jobs passes the transform twice, and a second copy of each would
 // double the memory it takes.
-const slimMark = "slim"
+const slimMark = -1
 
 // SlimJob is a transform of the cache of ProwJobs: it keeps what decisions and
 // metrics read. A job without work for this process keeps little more than its
@@ -26,13 +26,13 @@ const slimMark = "slim"
 // job that is read from the API server, and patches hold only differences.
 func SlimJob(o any) (any, error) {
 	job, ok := o.(*prowv1.ProwJob)
-	if !ok || job.SelfLink == slimMark {
+	if !ok || job.Generation == slimMark {
 		return o, nil
 	}
 	slim := &prowv1.ProwJob{
 		ObjectMeta: metav1.ObjectMeta{
-			SelfLink: slimMark,
-			Name:     job.Name, Namespace: shared(job.Namespace), UID: job.UID, ResourceVersion: job.ResourceVersion,
+			Generation: slimMark,
+			Name:       job.Name, Namespace: shared(job.Namespace), UID: job.UID, ResourceVersion: job.ResourceVersion,
 			CreationTimestamp: job.CreationTimestamp, DeletionTimestamp: job.DeletionTimestamp,
 		},
 		Spec: prowv1.ProwJobSpec{

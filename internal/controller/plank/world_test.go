@@ -1,11 +1,14 @@
 package plank
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,6 +51,25 @@ type world struct {
 	now     func() time.Time
 	dryRun  bool
 	metrics *jobMetrics
+	// log has what is logged as an error.
+	log lockedLog
+}
+
+type lockedLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lockedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 // newWorld makes the namespace; start lets plank run in it.
@@ -87,9 +109,9 @@ func (w *world) start() (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
+	log := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	if testing.Verbose() {
-		log = slog.New(slog.NewTextHandler(t.Output(), nil))
+		log = slog.New(slog.NewTextHandler(io.MultiWriter(&w.log, t.Output()), nil))
 	}
 	var c *Controller
 	clusters := kube.Clusters{"": w.service}
@@ -107,7 +129,11 @@ func (w *world) start() (stop func()) {
 	}
 	c = New(&Reconciler{
 		Jobs: mgr.GetClient(), Live: mgr.GetAPIReader(), Clusters: f, Config: func() *config.Config { return w.cfg },
-		BuildPod:   func(j *prowv1.ProwJob) (*corev1.Pod, error) { return pod.Build(j) },
+		BuildPod: func(j *prowv1.ProwJob) (*corev1.Pod, error) {
+			bare := j.DeepCopy()
+			bare.Spec.DecorationConfig = nil // here it only carries limits of time
+			return pod.Build(bare)
+		},
 		NewBuildID: func(context.Context, string) (string, error) { return fmt.Sprint(w.ids.Add(1)), nil },
 		JobURL:     func(j *prowv1.ProwJob) (string, error) { return "https://prow/" + j.Status.BuildID, nil },
 		Version:    "v1", Now: w.now, Log: log, DryRun: w.dryRun,

@@ -98,6 +98,10 @@ type bench struct {
 	mu        sync.Mutex
 	mutations []string
 	fail      bool
+	// dies, if set, is how many changes go through before the process dies; with
+	// effect the last one is done, and nobody hears of it.
+	dies   *int
+	effect bool
 }
 
 // RoundTrip counts what changes something, and fails it if it is told to.
@@ -107,12 +111,26 @@ type transport struct {
 }
 
 func (tr transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	tr.b.mu.Lock()
+	defer tr.b.mu.Unlock()
+	dead := errors.New("the process is dead")
+	if tr.b.dies != nil && *tr.b.dies < 0 {
+		return nil, dead
+	}
 	if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/graphql") {
-		tr.b.mu.Lock()
-		defer tr.b.mu.Unlock()
 		tr.b.mutations = append(tr.b.mutations, r.Method+" "+r.URL.Path)
 		if tr.b.fail {
 			return nil, errors.New("the line is dead")
+		}
+		if tr.b.dies != nil {
+			if *tr.b.dies--; *tr.b.dies < 0 {
+				if tr.b.effect {
+					if resp, err := tr.next.RoundTrip(r); err == nil {
+						_ = resp.Body.Close()
+					}
+				}
+				return nil, dead
+			}
 		}
 	}
 	return tr.next.RoundTrip(r)
@@ -266,6 +284,46 @@ func TestWhatFailedIsDealtWithLater(t *testing.T) {
 		t.Errorf("started %q", got)
 	}
 }
+
+// A process that dies at any of its changes, its state unsaved, leaves what the
+// next one finishes: each status as it should be, each job started once.
+func TestAProcessThatDiesAtAnyChangeLeavesWhatTheNextOneFinishes(t *testing.T) {
+	for n := range 8 {
+		b := newBench(t)
+		b.Push("good", map[string]string{"a": "1"})
+		b.Pull("alice", "good", "Good", "")
+		b.Status(b.Head("good"), "old", "failure")
+		b.Status(b.Head("good"), "gone", "failure")
+		before, after := presubmits("o/r", "a context: old", "gone"), presubmits("o/r", "a context: new", "added always_run: true")
+		b.reconcile(b.process(), before)
+		writes := n / 2
+		b.mu.Lock()
+		b.dies, b.effect = &writes, n%2 == 1
+		b.mu.Unlock()
+		dying := b.process()
+		dying.Keeper = forgetful{dying.Keeper}
+		err := dying.Reconcile(t.Context(), load(t, after))
+		if died := writes < 0; died != (err != nil) || n < 6 && !died {
+			t.Errorf("change %d: died %t, and tells %v", n/2, died, err)
+		}
+		b.mu.Lock()
+		b.dies = nil
+		b.mu.Unlock()
+		b.reconcile(b.process(), after)
+		want := map[string]string{"old": `success: Context retired. Status moved to "new".`, "new": "failure: ", "gone": "success: Context retired without replacement."}
+		if got := b.Statuses(b.Head("good")); !maps.Equal(got, want) {
+			t.Errorf("change %d: statuses %v, want %v", n/2, got, want)
+		}
+		if got := b.started(); !slices.Equal(got, []string{"added on 1"}) {
+			t.Errorf("change %d: started %q", n/2, got)
+		}
+	}
+}
+
+// forgetful dies before it can save.
+type forgetful struct{ Keeper }
+
+func (forgetful) Save(context.Context, *State) error { return nil }
 
 func TestStartedOnlyForTheChangesThatTheJobIsAbout(t *testing.T) {
 	b := newBench(t)

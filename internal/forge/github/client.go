@@ -130,7 +130,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Budget == nil {
 		o.Budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
 	}
-	transport := cached(&meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now}, o.Cache)
+	transport := cached(&meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now, log: o.Logger}, o.Cache)
 	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: transport}
 	if o.App != nil {
 		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: transport}

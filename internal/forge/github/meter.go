@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -71,6 +72,7 @@ type meter struct {
 	metrics  *Metrics // nil where nobody measures
 	priority Priority
 	now      func() time.Time
+	log      *slog.Logger
 }
 
 // Outcomes of requests beside those of the broker.
@@ -93,6 +95,9 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		outcome = string(got)
+	}
+	if m.log.Enabled(req.Context(), slog.LevelDebug) {
+		m.log.DebugContext(req.Context(), "request", "command", curl(req))
 	}
 	began := m.now()
 	resp, err := m.next.RoundTrip(req)

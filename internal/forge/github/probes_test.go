@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,7 +302,7 @@ func TestProbe21ASecretInAComment(t *testing.T) {
 }
 
 func TestHostileForges(t *testing.T) {
-	var calls int
+	var calls atomic.Int32
 	huge := strings.Repeat("x", 1<<20)
 	for sentence, tc := range map[string]struct {
 		handler http.HandlerFunc
@@ -309,7 +310,7 @@ func TestHostileForges(t *testing.T) {
 		calls   int
 	}{
 		"pages without end": {func(w http.ResponseWriter, r *http.Request) {
-			answer(w, 200, `[]`, "Link", `<http://x/?page=`+strconv.Itoa(calls)+`>; rel="next"`)
+			answer(w, 200, `[]`, "Link", `<http://x/?page=`+strconv.Itoa(int(calls.Load()))+`>; rel="next"`)
 		}, "more than 1000 pages", 1000},
 		"pages that go round": {func(w http.ResponseWriter, r *http.Request) {
 			answer(w, 200, `[]`, "Link", `<http://x/?page=2>; rel="next"`)
@@ -335,14 +336,14 @@ func TestHostileForges(t *testing.T) {
 		"an object instead of a list": {func(w http.ResponseWriter, r *http.Request) { answer(w, 200, `{"a":1}`) }, "decode page", 1},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			calls = 0
-			c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) { calls++; tc.handler(w, r) }, func(o *ClientOptions) { o.RequestTimeout = 500 * time.Millisecond })
+			calls.Store(0)
+			c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) { calls.Add(1); tc.handler(w, r) }, func(o *ClientOptions) { o.RequestTimeout = 500 * time.Millisecond })
 			if strings.Contains(sentence, "without end") {
 				c.http.Transport.(*retryTransport).timeout = time.Minute
 			}
 			_, err := c.GetRepoLabels(t.Context(), "o", "r")
-			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "repos/o/r/labels") || calls != tc.calls {
-				t.Errorf("%d calls, %v", calls, err)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "repos/o/r/labels") || int(calls.Load()) != tc.calls {
+				t.Errorf("%d calls, %v", calls.Load(), err)
 			}
 		})
 	}

@@ -65,7 +65,7 @@ func (c *graphCall) subject(id string, need permission, own bool) (*repo, *issue
 	if c.mutating == "mergePullRequest" {
 		name = "contents"
 	}
-	if !c.viewer.grant.allows(name, "write") && !(name != "contents" && c.viewer.grant.allows("issues", "write")) {
+	if c.viewer.grant != nil && !c.viewer.grant.reaches(rp) || !c.viewer.grant.allows(name, "write") && !(name != "contents" && c.viewer.grant.allows("issues", "write")) {
 		return nil, nil, permNone, &graphError{"FORBIDDEN", "Resource not accessible by integration"}
 	}
 	if p < need && !(own && i.AuthorID == c.viewer.ID) {

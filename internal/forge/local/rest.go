@@ -375,6 +375,8 @@ func (c *call) require(rp *repo, need permission) error {
 		return errNotFound
 	case c.viewer == nil && (write || need > permRead):
 		return errRequiresAuth
+	case write && c.viewer.grant != nil && !c.viewer.grant.reaches(rp):
+		return errIntegration
 	case c.perm < need && need == permAdmin:
 		return forbidden("Must have admin rights to Repository.")
 	case c.perm < need:

@@ -357,6 +357,7 @@ func getDelivery(c *call) (any, error) {
 	o := deliveryJSON(d)
 	headers := obj{}
 	for k, v := range hookHeaders(h, d) {
+		k = strings.Replace(strings.Replace(k, "X-Github-", "X-GitHub-", 1), "-Id", "-ID", 1)
 		headers[k] = v[0]
 	}
 	o["url"] = h.URL
