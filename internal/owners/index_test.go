@@ -245,3 +245,23 @@ func BenchmarkBuild5000Files(b *testing.B) {
 		build(files, Settings{Owners: "OWNERS", Aliases: "OWNERS_ALIASES"})
 	}
 }
+
+// The time of a query must not depend on how many OWNERS files there are.
+func BenchmarkQueriesByTreeSize(b *testing.B) {
+	for _, size := range []int{100, 20000} {
+		files := map[string]string{}
+		for i := range size {
+			files[fmt.Sprintf("d%d/e%d/OWNERS", i%50, i)] = fmt.Sprintf("approvers: [u%d]\nreviewers: [r%d]\nlabels: [l%d]", i%97, i%13, i%7)
+		}
+		x := load(b, files, Settings{})
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				file := fmt.Sprintf("d%d/e%d/f/g/h.go", i%50, i%100)
+				x.Labels(file)
+				x.LeafReviewers(file)
+				x.FindReviewersOwnersForFile(file)
+			}
+		})
+	}
+}

@@ -35,6 +35,7 @@ func of(ts *testscript.TestScript) *installation.Installation {
 //	wait-label PR LABEL | no-label PR LABEL
 //	wait-comment PR REGEXP           wait for a comment of anybody
 //	wait-merged PR
+//	wait-gone BRANCH                 wait until the repository has no such branch
 //	wait-job JOB STATE [N]           wait until the Nth (first) run of a job is complete in a state
 //	runs JOB N                       the job ran so often, and no more
 //	page URL REGEXP                  a page shows something, now or soon
@@ -55,6 +56,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"no-label":     noLabel,
 	"wait-comment": waitComment,
 	"wait-merged":  waitMerged,
+	"wait-gone":    waitGone,
 	"wait-job":     waitJob,
 	"wait-check":   waitCheck,
 	"rerun-check":  rerunCheck,
@@ -238,6 +240,19 @@ func waitMerged(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(installation.Until("the merge of "+args[0], func(ctx context.Context) (bool, error) {
 		pr, _, err := c.PullRequests.Get(ctx, installation.Org, installation.Name, number(ts, args[0]))
 		return err == nil && pr.GetMerged(), err
+	}))
+}
+
+func waitGone(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 1, "wait-gone BRANCH")
+	c, err := of(ts).Forge("alice")
+	ts.Check(err)
+	ts.Check(installation.Until("the end of the branch "+args[0], func(ctx context.Context) (bool, error) {
+		_, resp, err := c.Git.GetRef(ctx, installation.Org, installation.Name, "heads/"+args[0])
+		if resp != nil && resp.StatusCode == http.StatusNotFound {
+			return true, nil
+		}
+		return false, err
 	}))
 }
 

@@ -54,9 +54,23 @@ func TestPluginsDescribeThemselves(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"approve", "help", "hold", "lgtm", "trigger", "wip"} {
-		if Plugins()[name] == nil {
-			t.Errorf("%s is missing", name)
+}
+
+func TestEveryPackageOfAPluginIsCompiledIn(t *testing.T) {
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := map[string]bool{}
+	for name := range Plugins() {
+		packages[strings.ReplaceAll(name, "-", "")] = true
+	}
+	for _, e := range entries {
+		if !e.IsDir() || slices.Contains([]string{"all", "pages", "pluginconfig", "plugintest"}, e.Name()) {
+			continue
+		}
+		if !packages[e.Name()] {
+			t.Errorf("%s is not listed", e.Name())
 		}
 	}
 }

@@ -60,19 +60,14 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func TestApproval(t *testing.T) {
+func TestProbe12_ApprovalOfAStrangersChange(t *testing.T) {
 	w := newWorld(t, "{}", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "/approve")
 	wantVerdict(t, w, n, false)
 	golden(t, "not-approved", notification(t, w, n))
-	if !strings.HasSuffix(notification(t, w, n), "\n<!-- META={\"approvers\":[\"alice\"]} -->") {
-		t.Error("the last line is for programs")
-	}
-	before := w.Comments(n)
-	w.HandleAgain("pull_request")
-	if after := w.Comments(n); len(after) != 1 || after[0].ID != before[0].ID {
-		t.Error("the same state must write nothing")
+	if got := notification(t, w, n); !strings.HasSuffix(got, "\n<!-- META={\"approvers\":[\"alice\"]} -->") || !strings.Contains(got, "<details open>") {
+		t.Error("the last line is for programs, the details for people")
 	}
 	w.Comment("eve", n, "/approve")
 	w.Comment("bob", n, "/approve")
@@ -91,13 +86,30 @@ func TestApproval(t *testing.T) {
 	wantVerdict(t, w, n, false)
 }
 
-func TestAuthors(t *testing.T) {
+func TestProbe18_TheSameEventTwice(t *testing.T) {
+	w := newWorld(t, "{}", nil)
+	w.Push("change", map[string]string{"x": "y"})
+	n := w.Pull("eve", "change", "T", "")
+	before := w.Comments(n)
+	w.HandleAgain("pull_request")
+	if after := w.Comments(n); len(after) != 1 || after[0].ID != before[0].ID {
+		t.Error("the same state must write nothing")
+	}
+	w.Comment("alice", n, "/approve")
+	before = w.Comments(n)
+	w.HandleAgain("issue_comment")
+	if after := w.Comments(n); len(after) != 2 || after[1].ID != before[1].ID {
+		t.Error("the same state must write nothing")
+	}
+}
+
+func TestProbe13_AuthorsApproveByOpening(t *testing.T) {
 	w := newWorld(t, "{}", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	wantVerdict(t, w, w.Pull("alice", "change", "T", ""), true)
 }
 
-func TestAuthorsWhoMustSaySo(t *testing.T) {
+func TestProbe13_AuthorsWhoMustSaySo(t *testing.T) {
 	w := newWorld(t, "approve: [{repos: [o/r], require_self_approval: true}]", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("alice", "change", "T", "")
@@ -106,7 +118,7 @@ func TestAuthorsWhoMustSaySo(t *testing.T) {
 	wantVerdict(t, w, n, true)
 }
 
-func TestReviews(t *testing.T) {
+func TestProbe14_Reviews(t *testing.T) {
 	w := newWorld(t, "{}", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "")
@@ -125,7 +137,7 @@ func TestReviews(t *testing.T) {
 	wantVerdict(t, w, n, false)
 }
 
-func TestReviewsThatAreIgnored(t *testing.T) {
+func TestProbe14_ReviewsThatAreIgnored(t *testing.T) {
 	w := newWorld(t, "approve: [{repos: [o], ignore_review_state: true, lgtm_acts_as_approve: true}]", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "")
@@ -137,7 +149,7 @@ func TestReviewsThatAreIgnored(t *testing.T) {
 	wantVerdict(t, w, n, true)
 }
 
-func TestIssueRequired(t *testing.T) {
+func TestProbe15_IssueRequired(t *testing.T) {
 	w := newWorld(t, "approve: [{repos: [o/r], issue_required: true}]", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "none")
@@ -155,7 +167,7 @@ func TestIssueRequired(t *testing.T) {
 	wantVerdict(t, w, n, true)
 }
 
-func TestSeveralOwners(t *testing.T) {
+func TestProbe16_SeveralOwners(t *testing.T) {
 	w := newWorld(t, "{}", map[string]string{
 		"OWNERS": "approvers: [alice]\n", "a/OWNERS": "approvers: [bob]\noptions: {no_parent_owners: true}\n", "a/old": "content that is moved\n",
 	})
@@ -187,7 +199,7 @@ func TestUnownedFoldersThatNeedNobody(t *testing.T) {
 	wantVerdict(t, w, w.Pull("eve", "beside", "T", ""), false)
 }
 
-func TestALabelSetByHandStays(t *testing.T) {
+func TestProbe17_ALabelSetByHandStays(t *testing.T) {
 	w := newWorld(t, "{}", nil)
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "")

@@ -8,7 +8,7 @@ import (
 	"prow/internal/plugins/plugintest"
 )
 
-func TestHelp(t *testing.T) {
+func TestProbe32_Help(t *testing.T) {
 	t.Parallel()
 	w := plugintest.New(t, plugintest.Options{Plugin: New(), Plugins: "help: {help_guidelines_summary: Be kind.}"})
 	n := w.Issue("eve", "T", "something")
@@ -28,6 +28,9 @@ func TestHelp(t *testing.T) {
 		{"/remove-help\n/help", "", nil},
 	} {
 		w.Comment("eve", n, step.body)
+		w.WantLabels(n, step.labels)
+		w.WantComments(n, step.comments...)
+		w.HandleAgain("issue_comment")
 		w.WantLabels(n, step.labels)
 		w.WantComments(n, step.comments...)
 	}

@@ -29,7 +29,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestHold(t *testing.T) {
+func TestProbe24_Hold(t *testing.T) {
 	t.Parallel()
 	w := plugintest.New(t, plugintest.Options{Plugin: New()})
 	w.Push("change", map[string]string{"x": "y"})
@@ -49,6 +49,7 @@ func TestHold(t *testing.T) {
 	w.EditPull("eve", n, gogithub.PullRequest{State: gogithub.Ptr("closed")})
 	w.Comment("eve", n, "/hold")
 	w.WantLabels(n, plugins.LabelHold)
+	w.Comment("eve", n, "/holding")
 	w.WantComments(n)
 	issue := w.Issue("eve", "T", "/hold")
 	w.WantLabels(issue, "")

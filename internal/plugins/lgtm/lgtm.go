@@ -198,10 +198,7 @@ func handle(ctx context.Context, a *plugins.Agent, s said) error {
 	}
 	refusal, assign := who.decide(s.wish)
 	if refusal != "" {
-		if err := gh.CreateComment(ctx, s.org, s.repo, s.number, plugins.Reply(s.body, s.link, s.by, refusal)); err != nil {
-			return fmt.Errorf("replying: %w", err)
-		}
-		return nil
+		return a.SayOnce(ctx, s.org, s.repo, s.number, plugins.Reply(s.body, s.link, s.by, refusal))
 	}
 	if assign {
 		if err := gh.AssignIssue(ctx, s.org, s.repo, s.number, []string{s.by}); err != nil {
@@ -375,10 +372,12 @@ func isSticky(ctx context.Context, a *plugins.Agent, cfg pluginconfig.Lgtm, org,
 	return false
 }
 
-// handlePullRequest takes the label back when the files change.
+// handlePullRequest takes the label back when the files change, or what they are
+// compared with.
 func handlePullRequest(ctx context.Context, a *plugins.Agent, e *github.PullRequestEvent) error {
 	pr := &e.PullRequest
-	if e.Action != github.ActionSynchronize || pr.Merged {
+	newBase := e.Action == github.ActionEdited && e.BaseRefChanged()
+	if e.Action != github.ActionSynchronize && !newBase || pr.Merged {
 		return nil
 	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
@@ -393,7 +392,7 @@ func handlePullRequest(ctx context.Context, a *plugins.Agent, e *github.PullRequ
 	if isSticky(ctx, a, cfg, org, pr.User.Login) {
 		return nil
 	}
-	if cfg.StoreTreeHash {
+	if cfg.StoreTreeHash && !newBase {
 		stored, err := storedTree(ctx, a, org, repo, e.Number)
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func newWorld(t *testing.T, config string) (*plugintest.World, int) {
 	return w, w.Pull("alice", "change", "T", "please")
 }
 
-func TestCommands(t *testing.T) {
+func TestProbe19_Commands(t *testing.T) {
 	w, n := newWorld(t, "{}")
 	w.Comment("alice", n, "/lgtm")
 	w.WantLabels(n, "")
@@ -98,6 +98,8 @@ func TestCommands(t *testing.T) {
 	w.Comment("eve", n, "/lgtm")
 	w.WantLabels(n, "")
 	w.WantComments(n, "own PR", "@eve: changing LGTM is restricted to collaborators")
+	w.HandleAgain("issue_comment")
+	w.WantComments(n, "own PR", "restricted to collaborators")
 	w.Comment("bob", n, "great\r\n/lgtm\r\n")
 	w.WantLabels(n, "lgtm")
 	issue, _, err := w.As("boss").Issues.Get(t.Context(), "o", "r", n)
@@ -120,7 +122,7 @@ func TestCommands(t *testing.T) {
 	w.WantLabels(n, "lgtm")
 }
 
-func TestNewCommits(t *testing.T) {
+func TestProbe20_NewCommits(t *testing.T) {
 	w, n := newWorld(t, "{}")
 	w.Push("change", map[string]string{"y": "0"})
 	w.WantComments(n)
@@ -135,7 +137,7 @@ func TestNewCommits(t *testing.T) {
 	w.WantComments(n)
 }
 
-func TestTreeHash(t *testing.T) {
+func TestProbe20_TreeHash(t *testing.T) {
 	w, n := newWorld(t, "lgtm: [{repos: [o/r], store_tree_hash: true}]")
 	w.Comment("bob", n, "/lgtm")
 	w.WantComments(n, "LGTM label has been added.  <details>Git tree hash: ")
@@ -156,7 +158,18 @@ func TestTreeHash(t *testing.T) {
 	w.WantComments(n)
 }
 
-func TestReviewsAsLGTM(t *testing.T) {
+func TestAnotherBaseIsAnotherChange(t *testing.T) {
+	w, n := newWorld(t, "lgtm: [{repos: [o/r], store_tree_hash: true}]")
+	w.Push("release", nil)
+	w.Comment("bob", n, "/lgtm")
+	w.EditPull("alice", n, gogithub.PullRequest{Title: gogithub.Ptr("Other")})
+	w.WantLabels(n, "lgtm")
+	w.EditPull("alice", n, gogithub.PullRequest{Base: &gogithub.PullRequestBranch{Ref: gogithub.Ptr("release")}})
+	w.WantLabels(n, "")
+	w.WantComments(n, "Git tree hash", removalNotice)
+}
+
+func TestProbe21_ReviewsAsLGTM(t *testing.T) {
 	w, n := newWorld(t, "lgtm: [{repos: [o], review_acts_as_lgtm: true}]")
 	w.Review("bob", n, "APPROVE", "fine")
 	w.WantLabels(n, "lgtm")

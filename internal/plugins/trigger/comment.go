@@ -184,5 +184,8 @@ func (p *pull) runFor(ctx context.Context, e *github.CommentEvent, text string) 
 	if testOrRetestRe.MatchString(text) {
 		p.pruneHelp(ctx)
 	}
+	if len(chosen) > 0 && conflicts(pr) {
+		return p.agent.Reply(ctx, e, "No job is started: this pull request conflicts with its base branch. Rebase it first.")
+	}
 	return p.start(ctx, chosen, config.IsRetest(text))
 }

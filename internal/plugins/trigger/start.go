@@ -44,7 +44,7 @@ func (p *pull) start(ctx context.Context, jobs []*config.Presubmit, retest bool)
 	if err != nil {
 		return err
 	}
-	if pr.Mergable != nil && !*pr.Mergable {
+	if conflicts(pr) {
 		p.agent.Log.InfoContext(ctx, "nothing is started: the pull request cannot be merged")
 		return nil
 	}
@@ -63,6 +63,10 @@ func (p *pull) start(ctx context.Context, jobs []*config.Presubmit, retest bool)
 	}
 	return errors.Join(errs...)
 }
+
+// conflicts tells whether the forge says that a pull request cannot be merged. As
+// long as it does not know yet, it can.
+func conflicts(pr *github.PullRequest) bool { return pr.Mergable != nil && !*pr.Mergable }
 
 func jobOptions(a *plugins.Agent, what string) []prowjob.Option {
 	return []prowjob.Option{

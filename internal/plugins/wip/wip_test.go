@@ -23,13 +23,17 @@ func TestTitles(t *testing.T) {
 	}
 }
 
-func TestWIP(t *testing.T) {
+func TestProbe25_WorkInProgress(t *testing.T) {
 	t.Parallel()
 	w := plugintest.New(t, plugintest.Options{Plugin: New()})
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "WIP: a", "")
 	w.WantLabels(n, plugins.LabelWorkInProgress)
 	w.EditPull("eve", n, gogithub.PullRequest{Title: gogithub.Ptr("a")})
+	w.WantLabels(n, "")
+	w.EditPull("eve", n, gogithub.PullRequest{Title: gogithub.Ptr("[WIP] a")})
+	w.WantLabels(n, plugins.LabelWorkInProgress)
+	w.EditPull("eve", n, gogithub.PullRequest{Title: gogithub.Ptr("WIPER a")})
 	w.WantLabels(n, "")
 	w.Draft("eve", n, true)
 	w.WantLabels(n, plugins.LabelWorkInProgress)
