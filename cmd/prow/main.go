@@ -22,6 +22,7 @@ import (
 	"prow/internal/controller/sinker"
 	"prow/internal/controller/statusreconciler"
 	"prow/internal/deck"
+	"prow/internal/explainpr"
 	"prow/internal/exporter"
 	"prow/internal/externalplugins/cherrypicker"
 	"prow/internal/externalplugins/needsrebase"
@@ -31,6 +32,7 @@ import (
 	"prow/internal/hook"
 	"prow/internal/mkpj"
 	"prow/internal/mkpod"
+	"prow/internal/plugins"
 	"prow/internal/plugins/all"
 	"prow/internal/report/crier"
 	"prow/internal/service"
@@ -50,6 +52,7 @@ func components() []*cobra.Command {
 		deck.Command(),
 		ghproxy.Command(),
 		gitmirror.Command(),
+		explainpr.Command(all.Plugins(), external()),
 		exporter.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
@@ -65,6 +68,15 @@ func components() []*cobra.Command {
 		tot.FallbackCheckCommand(),
 		webhookserver.Command(),
 	}
+}
+
+// external are the external plugins of this project, by name.
+func external() map[string]*plugins.Plugin {
+	byName := map[string]*plugins.Plugin{}
+	for _, p := range []*plugins.Plugin{cherrypicker.Describe(), needsrebase.Describe()} {
+		byName[p.Name] = p
+	}
+	return byName
 }
 
 func main() {

@@ -134,8 +134,8 @@ func TestGHKeepsIssues(t *testing.T) {
 	c.shows(words("issue reopen 1"), "Reopened issue #1")
 	c.shows(words("search issues Crashes --owner "+x.org), "Crashes")
 	c.shows(words("issue transfer 1 127.0.0.1/"+x.org+"/"+elsewhere), elsewhere+"/issues/1")
-	c.run(words("repo edit --description Changed")...)
-	c.shows(words("repo view --json description,name"), "Changed")
+	c.run(words("repo edit 127.0.0.1/" + x.org + "/" + repo + " --description Changed")...)
+	c.shows(words("repo view 127.0.0.1/"+x.org+"/"+repo+" --json description,name"), "Changed")
 	c.shows(words("repo list "+x.org), repo, elsewhere)
 	c.run(words("repo delete " + x.org + "/" + elsewhere + " --confirm")...)
 }

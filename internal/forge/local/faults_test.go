@@ -187,8 +187,8 @@ func TestStaleReadsShowAnOlderState(t *testing.T) {
 	if got := titles(); !slices.Equal(got, []string{"one"}) {
 		t.Errorf("an hour ago is not before the rule: %v", got)
 	}
-	if _, resp, _ := dev.Issues.Get(t.Context(), "acme", "app", 2); resp.StatusCode != 404 {
-		t.Errorf("the new issue: %d", resp.StatusCode)
+	if _, resp, _ := dev.Issues.Get(t.Context(), "acme", "app", 2); resp == nil || resp.StatusCode != 404 {
+		t.Errorf("the new issue: %v", resp)
 	}
 	w.admin("DELETE", "faults", nil)
 	if got := titles(); !slices.Equal(got, []string{"one", "two"}) {
