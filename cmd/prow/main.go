@@ -22,13 +22,17 @@ import (
 	"prow/internal/controller/sinker"
 	"prow/internal/controller/statusreconciler"
 	"prow/internal/deck"
+	"prow/internal/explainpr"
 	"prow/internal/exporter"
+	"prow/internal/externalplugins/cherrypicker"
+	"prow/internal/externalplugins/needsrebase"
 	"prow/internal/forge/local"
 	"prow/internal/ghproxy"
 	"prow/internal/gitmirror"
 	"prow/internal/hook"
 	"prow/internal/mkpj"
 	"prow/internal/mkpod"
+	"prow/internal/plugins"
 	"prow/internal/plugins/all"
 	"prow/internal/report/crier"
 	"prow/internal/service"
@@ -42,11 +46,13 @@ func components() []*cobra.Command {
 	return []*cobra.Command{
 		admission.Command(),
 		checkconfig.Command(),
+		cherrypicker.Command(),
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
 		ghproxy.Command(),
 		gitmirror.Command(),
+		explainpr.Command(all.Plugins(), external()),
 		exporter.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
@@ -54,6 +60,7 @@ func components() []*cobra.Command {
 		manager.Command(),
 		mkpj.Command(),
 		mkpod.Command(),
+		needsrebase.Command(),
 		sinker.Command(),
 		statusreconciler.Command(),
 		tide.Command(),
@@ -61,6 +68,15 @@ func components() []*cobra.Command {
 		tot.FallbackCheckCommand(),
 		webhookserver.Command(),
 	}
+}
+
+// external are the external plugins of this project, by name.
+func external() map[string]*plugins.Plugin {
+	byName := map[string]*plugins.Plugin{}
+	for _, p := range []*plugins.Plugin{cherrypicker.Describe(), needsrebase.Describe()} {
+		byName[p.Name] = p
+	}
+	return byName
 }
 
 func main() {

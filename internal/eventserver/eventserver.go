@@ -120,13 +120,15 @@ func (s *Server) Run(ctx context.Context, rt *service.Runtime) error {
 	mux.Handle("/", webhook.NewAcceptor(func() webhook.Keys { return *keys.Load() }, box.Take, time.Now, rt.Log, rt.Metrics))
 	mux.HandleFunc("/help", s.help)
 
+	handler := service.NewHTTPMetrics(rt.Metrics, rt.Name, service.HTTPBuckets{}).Measure(mux)
+
 	// The inbox stops after the server, so that what is accepted last is handled too.
 	group, groupCtx := errgroup.WithContext(ctx)
 	boxCtx, stopBox := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBox()
 	group.Go(func() error {
 		defer stopBox()
-		return service.Serve(groupCtx, listener, mux, serverGrace)
+		return service.Serve(groupCtx, listener, handler, serverGrace)
 	})
 	group.Go(func() error { return box.Run(boxCtx, workGrace) })
 	if s.Background != nil {

@@ -27,10 +27,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"prow/internal/config"
-	"prow/internal/config/live"
 	"prow/internal/forge/github"
 	"prow/internal/git"
 	"prow/internal/service"
+	"prow/internal/wiring"
 )
 
 // Name is that of the program.
@@ -112,7 +112,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if o.Config.ConfigPath != "" {
-		cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Observe: live.Metrics(rt.Metrics, "config")})
+		cfg, err := wiring.Config(ctx, rt, o.Config)
 		if err != nil {
 			return err
 		}

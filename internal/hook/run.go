@@ -25,6 +25,7 @@ import (
 	"prow/internal/service"
 	"prow/internal/store"
 	"prow/internal/webhook"
+	"prow/internal/wiring"
 )
 
 // Name of the component.
@@ -102,7 +103,7 @@ func Command(all map[string]*plugins.Plugin) *cobra.Command {
 
 // Run serves webhooks until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*plugins.Plugin) error {
-	cfg, err := config.NewWatcher(ctx, o.Config, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
+	cfg, err := wiring.Config(ctx, rt, o.Config)
 	if err != nil {
 		return err
 	}
@@ -150,6 +151,8 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	mux.Handle(DeliveriesPath+"/", admin.handler())
 	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {}) // the old health check
 
+	handler := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{}).Measure(mux)
+
 	// The inbox stops after the server, so that what is accepted last is handled too.
 	group, groupCtx := errgroup.WithContext(ctx)
 	boxCtx, stopBox := context.WithCancel(context.WithoutCancel(ctx))
@@ -158,7 +161,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 	group.Go(func() error { return pluginCfg.Run(groupCtx) })
 	group.Go(func() error {
 		defer stopBox()
-		return service.Serve(groupCtx, listener, mux, o.GracePeriod)
+		return service.Serve(groupCtx, listener, handler, o.GracePeriod)
 	})
 	group.Go(func() error { return box.Run(boxCtx, o.GracePeriod) })
 	if o.SweepEvery > 0 {

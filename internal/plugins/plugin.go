@@ -23,6 +23,10 @@ type Plugin struct {
 	Snippet string
 	// Commands are what people can write.
 	Commands []Command
+	// Labels are those the plugin manages, with what they mean.
+	Labels []ManagedLabel
+	// Explain says more about a pull request than its labels do; may be nil.
+	Explain Explainer
 	// Handlers react to events.
 	Handlers Handlers
 }

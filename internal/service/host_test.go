@@ -135,7 +135,14 @@ func TestProbe40MetricsArePushed(t *testing.T) {
 		pushes <- got
 	}))
 	defer gateway.Close()
-	for name, serve := range map[string]bool{"pushed only": false, "pushed and served": true} {
+	for name, tc := range map[string]struct {
+		serve    bool
+		as, want string
+	}{"pushed only": {false, "", "horologium"}, "pushed and served": {true, "", "horologium"}, "pushed under another name": {false, "plank", "plank"}} {
+		serve := tc.serve
+		for len(pushes) > 0 {
+			<-pushes // of the case before
+		}
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
 			ctx, stop := context.WithCancel(t.Context())
@@ -144,6 +151,7 @@ func TestProbe40MetricsArePushed(t *testing.T) {
 			go func() {
 				done <- Host(ctx, "horologium", &Instrumentation{MetricsPort: port}, func(ctx context.Context, rt *Runtime) error {
 					<-begin
+					rt.MetricsName = tc.as
 					rt.Push(PushGateway{Endpoint: strings.TrimPrefix(gateway.URL, "http://") + "/", Interval: 10 * time.Millisecond, ServeMetrics: serve})
 					<-ctx.Done()
 					return nil
@@ -153,7 +161,7 @@ func TestProbe40MetricsArePushed(t *testing.T) {
 			close(begin)
 			for range 3 {
 				got := <-pushes
-				if want := "PUT /metrics/job/horologium/instance/" + host; got.path != want {
+				if want := "PUT /metrics/job/" + tc.want + "/instance/" + host; got.path != want {
 					t.Errorf("got %s, want %s", got.path, want)
 				}
 				for _, family := range []string{"prow_version", "go_goroutines", "process_open_fds"} {

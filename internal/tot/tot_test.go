@@ -1,8 +1,11 @@
 package tot
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,7 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"prow/internal/config"
+	"prow/internal/secret"
+	"prow/internal/service"
 )
 
 func serve(t *testing.T, path string, fallback *Fallback) *httptest.Server {
@@ -239,4 +246,39 @@ func TestFallbackCheck(t *testing.T) {
 	if err := cmd.ExecuteContext(t.Context()); err == nil {
 		t.Error("a missing flag is accepted")
 	}
+}
+
+func TestTheProgramMeasuresWhatItServes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewRegistry()
+	rt := service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), registry, new(secret.Store))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, rt, &Options{Port: port, Storage: filepath.Join(t.TempDir(), "tot.json")}) }()
+	<-rt.Ready()
+	s := &httptest.Server{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	if code, body, _ := do(t, s, "GET", "/vend/a/b", ""); code != 200 || body != "1" {
+		t.Errorf("%d %q", code, body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "tot_http_request_duration_seconds" && strings.Contains(f.String(), `"/vend/:job"`) {
+			return
+		}
+	}
+	t.Errorf("the request is not measured: %v", families)
 }

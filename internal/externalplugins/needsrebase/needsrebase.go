@@ -88,6 +88,7 @@ func (p *plugin) describe() *plugins.Plugin {
 		Name: Name,
 		Description: "The needs-rebase plugin manages the '" + Label + "' label by removing it from pull requests that are mergeable and adding it to " +
 			"those which are not. It looks at a pull request when something happens to it, and now and then at all of them.",
+		Labels:   []plugins.ManagedLabel{{Name: Label, Present: "it conflicts with its base and needs a rebase"}},
 		Handlers: plugins.Handlers{PullRequest: p.pullRequest, IssueComment: p.comment},
 	}
 }

@@ -143,11 +143,11 @@ func TestAppsReceiveEventsOfTheirInstallations(t *testing.T) {
 	a := x.application(map[string]string{"issues": "write"})
 	_, err := x.forge.CreateApp(ctx, local.App{Slug: "robo", Owner: x.owner.login, Key: a.publicKey(), Permissions: map[string]string{"issues": "write"}, WebhookURL: r.url, WebhookSecret: "hook-secret", Events: []string{"issues"}, Installations: []local.Installation{{Account: x.org}}})
 	x.must(err)
-	req, body := r.next(t, "installation")
+	req, _ := r.next(t, "installation")
 	x.same("target", req.Header.Get("X-GitHub-Hook-Installation-Target-Type"), "integration")
 	_, _, err = x.as(x.owner).Issues.Create(ctx, x.org, repo, &github.IssueRequest{Title: github.Ptr("for the app")})
 	x.must(err)
-	_, body = r.next(t, "issues")
+	_, body := r.next(t, "issues")
 	var e github.IssuesEvent
 	x.must(json.Unmarshal(body, &e))
 	if e.GetInstallation().GetID() == 0 {

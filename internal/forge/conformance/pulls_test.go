@@ -33,7 +33,7 @@ func TestMergesAndTheirRefusals(t *testing.T) {
 	x.refused(err, 405, "Pull Request is not mergeable")
 	x.eventually("the branch to go", func() bool {
 		_, resp, _ := c.Repositories.GetBranch(ctx, x.org, repo, "topic", 0)
-		return resp.StatusCode == 404
+		return resp != nil && resp.StatusCode == 404
 	})
 	_, _, err = c.PullRequests.Edit(ctx, x.org, repo, n, &github.PullRequest{State: github.Ptr("open")})
 	x.refused(err, 422, "")

@@ -219,6 +219,30 @@ func TestTheBotOfAnApp(t *testing.T) {
 	}
 }
 
+// Where a repository that was renamed is, its path names no org; the credential
+// is that of the org all the same.
+func TestAnAppFollowsARenamedRepository(t *testing.T) {
+	f := newAppForge(t, "", "org")
+	c, err := NewClient(ClientOptions{
+		Endpoints: []string{f.URL}, UserAgent: "test/v1", App: NewAppAuth("42", func() (*rsa.PrivateKey, error) { return testKey(), nil }, nil),
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/repos/org/old" {
+				return &http.Response{StatusCode: http.StatusMovedPermanently, Header: http.Header{"Location": {"/repositories/7"}}, Body: http.NoBody, Request: r}, nil
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.GetRepo(t.Context(), "org", "old"); err != nil {
+		t.Error(err)
+	}
+	if asked := f.asked(); asked[len(asked)-1] != "GET /repositories/7" {
+		t.Errorf("asked %v", asked)
+	}
+}
+
 func TestNoCredentialFollowsARedirect(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {

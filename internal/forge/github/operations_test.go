@@ -377,7 +377,13 @@ func TestReviewRequests(t *testing.T) {
 
 func TestTypedErrors(t *testing.T) {
 	status, body := 200, ""
-	c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) { answer(w, status, body) })
+	c, _ := forge(t, func(w http.ResponseWriter, r *http.Request) {
+		if status == http.StatusFound && strings.Contains(r.URL.Path, "/public_members/") {
+			answer(w, 204, ``)
+			return
+		}
+		answer(w, status, body, "Location", "/api/v3/orgs/o/public_members/u")
+	})
 	ctx := t.Context()
 	var extra *ExtraUsersError
 	is := func(kind error) func(error) bool { return func(err error) bool { return errors.Is(err, kind) } }

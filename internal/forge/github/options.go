@@ -81,7 +81,7 @@ func (f *Flags) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.SigningKeyPath, "git-signing-key-path", "", "Private key of SSH with which commits are signed.")
 	fs.DurationVar(&f.RequestTimeout, "github-client.request-timeout", 2*time.Minute, "Time limit of a single HTTP request.")
 	fs.IntVar(&f.MaxRetries, "github-client.max-retries", 8, "Attempts per request; 0 is the default.")
-	fs.IntVar(&f.Max404Retries, "github-client.max-404-retries", 2, "Further attempts after an answer 404; 0 is the default.")
+	fs.IntVar(&f.Max404Retries, "github-client.max-404-retries", 2, "Further attempts after an answer 404; 0 is the default, less is none.")
 	fs.DurationVar(&f.BackoffTimeout, "github-client.backoff-timeout", 2*time.Minute, "Longest acceptable wait for a rate limit.")
 	fs.DurationVar(&f.InitialDelay, "github-client.initial-delay", 2*time.Second, "First back-off delay; it doubles.")
 }

@@ -188,3 +188,9 @@ func (c *Client) PullRequestsOfBranch(ctx context.Context, org, repo, branch str
 	}
 	return out, nil
 }
+
+// PullRequestsFrom lists the open pull requests from a branch of an owner's
+// repository.
+func (c *Client) PullRequestsFrom(ctx context.Context, org, repo, owner, branch string) ([]PullRequest, error) {
+	return listAs[PullRequest](ctx, c, mediaPulls, repoPath(org, repo, "pulls"), url.Values{"head": {owner + ":" + branch}})
+}

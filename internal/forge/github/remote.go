@@ -58,3 +58,13 @@ func (f *Flags) GitRemotes(secrets *secret.Store) (git.Remotes, error) {
 		return remote, nil
 	}, nil
 }
+
+// Identity is under whom commits are made: the account of the client, with the
+// key of --git-signing-key-path.
+func (f *Flags) Identity(bot User) git.Identity {
+	return git.Identity{
+		Name:       bot.Login,
+		Email:      cmp.Or(bot.Email, bot.Login+"@users.noreply."+cmp.Or(f.Host, DefaultHost)),
+		SigningKey: f.SigningKeyPath,
+	}
+}

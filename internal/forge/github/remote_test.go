@@ -35,3 +35,13 @@ func TestGitRemotes(t *testing.T) {
 		})
 	}
 }
+
+func TestIdentityOfCommits(t *testing.T) {
+	f := &Flags{SigningKeyPath: "/key"}
+	if got := f.Identity(User{Login: "robot", Email: "r@x"}); got.Name != "robot" || got.Email != "r@x" || got.SigningKey != "/key" {
+		t.Errorf("got %+v", got)
+	}
+	if got := f.Identity(User{Login: "robot"}); got.Email != "robot@users.noreply.github.com" {
+		t.Errorf("an account that shows no address: %+v", got)
+	}
+}

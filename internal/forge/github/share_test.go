@@ -185,6 +185,10 @@ func TestAReadThatAChangeOvertakesIsNotKept(t *testing.T) {
 	if repo, err := c.GetRepo(ctx, "o", "r"); err != nil || repo.Name != "2" {
 		t.Errorf("got %+v, %v", repo, err)
 	}
+	s := sharedReadsOf(ctx)
+	if s.forget(""); s.used != 0 {
+		t.Errorf("%d bytes are counted that nobody holds", s.used)
+	}
 }
 
 func TestSharedReadsKeepTheirBound(t *testing.T) {

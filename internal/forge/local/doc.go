@@ -22,10 +22,25 @@
 // receiver acknowledges or the attempts are used up. GitHub itself tries once;
 // here a receiver that restarts misses nothing.
 //
+// # Who acts
+//
+// A request comes from a person or bot (a token), from an installation of an
+// App (a token with a [grant]) or from the App itself (a JSON web token).
+// People are judged by [reader.permission]; installations by the permissions
+// that [appNeeds] names for an operation, and may then do what an administrator
+// may. Rules of branches ([ruleSource]: protection and rulesets) are asked
+// wherever a branch moves: by [reader.mayMerge] for merges, by
+// [reader.judgeMove] for pushes and the API.
+//
+// # Misbehaving
+//
+// [Fault] rules stand before everything but the administration itself. Stale
+// reads are real: a read transaction of the database that began earlier.
+//
 // # Layout
 //
-// The state directory holds forge.db, lock, gitconfig and repos/<id>.git. It
-// belongs to one process at a time.
+// The state directory holds forge.db, lock, gitconfig, hooks and
+// repos/<id>.git. It belongs to one process at a time.
 //
 // # Addresses
 //
@@ -34,8 +49,8 @@
 //
 // # Trust
 //
-// API and git use tokens. The pages let a visitor act as any seeded person by
-// picking a name: this is a development forge for the loopback interface.
-// Requests for other host names are refused (DNS rebinding) and forms from
+// API and git use tokens, the administration one of its own. The pages let a
+// visitor act as any seeded person by picking a name: this is a development
+// forge for the loopback interface. Requests for other host names are refused (DNS rebinding) and forms from
 // other origins too.
 package local

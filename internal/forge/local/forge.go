@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -74,7 +73,7 @@ type Forge struct {
 	log    *slog.Logger
 	clock  clock.Clock
 	git    *gitRunner
-	rdb    *sql.DB
+	rdb    *statements
 	wdb    *sql.DB
 	lock   *os.File
 	client *http.Client
@@ -95,6 +94,9 @@ type Forge struct {
 	mu    sync.Mutex
 	locks map[int64]*sync.Mutex
 }
+
+// readers is how many requests read the database at the same time.
+const readers = 8
 
 // ErrLocked says that another process uses the state directory.
 var ErrLocked = errors.New("state directory is in use by another process")
@@ -168,9 +170,11 @@ func (f *Forge) open(ctx context.Context) error {
 	if err := os.Chmod(filepath.Join(f.opts.Dir, "forge.db"), 0o600); err != nil {
 		return err
 	}
-	if f.rdb, err = openDB(f.opts.Dir, 4); err != nil {
+	rdb, err := openDB(f.opts.Dir, readers)
+	if err != nil {
 		return err
 	}
+	f.rdb = newStatements(rdb)
 	if f.ql, err = newGraph(); err != nil {
 		return err
 	}
@@ -208,23 +212,17 @@ func (f *Forge) Close() error {
 	f.close()
 	f.background.Wait()
 	errs = append(errs, f.past.close())
-	for _, c := range []io.Closer{closer(f.rdb), closer(f.wdb)} {
-		if c != nil {
-			errs = append(errs, c.Close())
-		}
+	if f.rdb != nil {
+		errs = append(errs, f.rdb.Close())
+	}
+	if f.wdb != nil {
+		errs = append(errs, f.wdb.Close())
 	}
 	if f.lock != nil {
 		// Closing alone is not enough: a child between fork and exec shares the lock.
 		errs = append(errs, syscall.Flock(int(f.lock.Fd()), syscall.LOCK_UN), f.lock.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func closer(db *sql.DB) io.Closer {
-	if db == nil {
-		return nil
-	}
-	return db
 }
 
 // Handler serves the forge: git, REST, GraphQL and pages.

@@ -211,7 +211,7 @@ func TestForkPullRequest(t *testing.T) {
 	}
 	eventually(t, "the copy of the fork", func() bool {
 		_, resp, _ := w.as("stranger").Repositories.Get(ctx, "stranger", "app")
-		return resp.StatusCode == 200
+		return resp != nil && resp.StatusCode == 200
 	})
 	c := w.clone("stranger", "stranger/app")
 	head := c.branch("idea", "idea.txt", "!\n")

@@ -25,7 +25,7 @@ func parseSearch(q string) ([]term, error) {
 	}
 	var terms []term
 	negate := false
-	for rest := strings.TrimSpace(q); rest != ""; rest = strings.TrimSpace(rest) {
+	for rest := strings.TrimLeft(q, blanks); rest != ""; rest = strings.TrimLeft(rest, blanks) {
 		var t term
 		if t.Not = len(rest) > 1 && rest[0] == '-'; t.Not {
 			rest = rest[1:]
@@ -62,7 +62,10 @@ func parseSearch(q string) ([]term, error) {
 	return terms, nil
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '+' }
+// blanks separate terms; "+" is a blank that somebody encoded twice.
+const blanks = " \t\n\r+"
+
+func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
 
 // condition is a piece of SQL with its arguments.
 type condition struct {

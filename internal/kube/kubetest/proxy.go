@@ -1,6 +1,7 @@
 package kubetest
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -23,8 +24,8 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	requests []string
-	// cut, if set, tells whether a request gets through.
-	cut func(write bool) passage
+	// cut, if set, tells whether a request gets through; when is called after that.
+	cut func(write bool) (goes passage, when func())
 }
 
 // passage is what becomes of a request.
@@ -59,16 +60,17 @@ func (c *Cluster) Proxy(t testing.TB) *Proxy {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.requests = append(p.requests, r.Method+" "+r.URL.Path)
-		goes := through
+		goes, when := through, func() {}
 		if p.cut != nil {
-			goes = p.cut(isWrite(r.Method))
+			goes, when = p.cut(isWrite(r.Method))
 		}
 		p.mu.Unlock()
-		switch goes {
-		case unanswered:
-			forward.ServeHTTP(httptest.NewRecorder(), r)
-			panic(http.ErrAbortHandler)
-		case dropped:
+		if goes == unanswered {
+			// It is done although whoever asked is gone.
+			forward.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+		}
+		when()
+		if goes != through {
 			panic(http.ErrAbortHandler)
 		}
 		forward.ServeHTTP(w, r)
@@ -115,22 +117,21 @@ func (p *Proxy) CutAfter(writes int, effect bool) <-chan struct{} {
 	dead := false
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = func(write bool) passage {
+	p.cut = func(write bool) (passage, func()) {
 		switch {
 		case dead:
-			return dropped
+			return dropped, func() {}
 		case !write:
-			return through
+			return through, func() {}
 		case writes > 0:
 			writes--
-			return through
+			return through, func() {}
 		}
 		dead = true
-		close(cut)
 		if effect {
-			return unanswered
+			return unanswered, func() { close(cut) }
 		}
-		return dropped
+		return dropped, func() { close(cut) }
 	}
 	return cut
 }

@@ -35,6 +35,8 @@ func New() *plugins.Plugin {
 			"whom an OWNERS file of its directory or of one above names as approver.",
 		Config:  describeConfig,
 		Snippet: "approve:\n- repos:\n  - org/repo\n  require_self_approval: true\n  ignore_review_state: true\n",
+		Labels:  []plugins.ManagedLabel{{Name: plugins.LabelApproved, Present: "owners of all changed files have approved, or a person set the label"}},
+		Explain: explain,
 		Commands: []plugins.Command{{
 			Usage: "/[remove-]approve [no-issue|cancel]", Featured: true, Who: plugins.Decides("Users listed as 'approvers' in appropriate OWNERS files."),
 			Description: "Approves a pull request, or takes the approval back.",

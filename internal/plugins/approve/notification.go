@@ -129,12 +129,17 @@ func (n *notice) details() string {
 	return b.String()
 }
 
+// file is the file that names the owners of a directory.
+func (n *notice) file(d approvers.Directory) string {
+	if strings.HasSuffix(d.Dir, ".md") {
+		return d.Dir // it carries its owners itself
+	}
+	return path.Join(d.Dir, n.ownersFile)
+}
+
 // item is the line of a directory.
 func (n *notice) item(d approvers.Directory) string {
-	file := path.Join(d.Dir, n.ownersFile)
-	if strings.HasSuffix(d.Dir, ".md") {
-		file = d.Dir // it carries its owners itself
-	}
+	file := n.file(d)
 	link := fmt.Sprintf("[%s](%s)", file, n.linkURL.JoinPath(n.org, n.repo, "blob", n.branch, file))
 	by := strings.Join(d.ApprovedBy, ",")
 	switch {

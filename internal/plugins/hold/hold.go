@@ -21,6 +21,7 @@ func New() *plugins.Plugin {
 	return &plugins.Plugin{
 		Name:        Name,
 		Description: "The hold plugin lets anyone keep a pull request from being merged, by adding and removing the '" + plugins.LabelHold + "' label.",
+		Labels:      []plugins.ManagedLabel{{Name: plugins.LabelHold, Present: "somebody holds the pull request; /hold cancel releases it"}},
 		Commands: []plugins.Command{{
 			Usage: "/hold [cancel]", Who: plugins.Anyone(),
 			Description: "Adds or removes the '" + plugins.LabelHold + "' label, which keeps the pull request from being merged.",

@@ -40,6 +40,7 @@ func New() *plugins.Plugin {
 			"The label goes when the pull request changes.",
 		Config:  describeConfig,
 		Snippet: "lgtm:\n- repos:\n  - org/repo\n  review_acts_as_lgtm: true\n  store_tree_hash: true\n  trusted_team_for_sticky_lgtm: team-name\n",
+		Labels:  []plugins.ManagedLabel{{Name: plugins.LabelLGTM, Present: "somebody has reviewed it; new commits take that back", Absent: "a collaborator other than the author has to comment /lgtm"}},
 		Commands: []plugins.Command{{
 			Usage: "/lgtm [cancel]", Featured: true,
 			Who:         plugins.Decides("Collaborators of the repository. Authors cannot add the label to their own pull requests, but they can cancel it."),

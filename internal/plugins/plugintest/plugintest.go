@@ -192,13 +192,14 @@ func (w *World) connect() {
 	w.bot, err = github.NewClient(github.ClientOptions{
 		Endpoints: []string{w.forge.APIURL()}, GraphQLEndpoint: w.forge.GraphQLURL(), UserAgent: "hook/v1", Transport: transport,
 		Token: func() (string, error) { return token("bot"), nil },
-		Retry: github.RetryPolicy{MaxRetries: 1, InitialDelay: time.Millisecond},
+		Retry: github.RetryPolicy{MaxRetries: 1, InitialDelay: time.Millisecond, Sleep: briefly},
 	})
 	must(w.tb, err)
 	dir := w.tb.TempDir()
 	runner := git.NewRunner(os.Environ(), git.Setting{Key: "user.name", Value: "prow"}, git.Setting{Key: "user.email", Value: "prow@localhost"})
 	w.cache, err = git.NewCache(filepath.Join(dir, "mirrors"), filepath.Join(dir, "work"), func(_ context.Context, org, repo string) (git.Remote, error) {
-		return git.Remote{URL: "http://" + w.addr + "/" + org + "/" + repo}, nil
+		address := "http://" + w.addr + "/" + org + "/" + repo
+		return git.Remote{URL: address, Settings: git.BasicAuth(address, "bot", token("bot"))}, nil
 	}, runner)
 	must(w.tb, err)
 	w.inRepo = config.NewInRepo(inrepo.Trees{Cache: w.cache}, config.InRepoOptions{})
@@ -840,4 +841,14 @@ func (w *World) DescribedStatus(sha, name, state, description string) {
 	_, _, err := w.As("boss").Repositories.CreateStatus(w.tb.Context(), Org, Repo, sha, &gogithub.RepoStatus{State: &state, Context: &name, Description: &description})
 	must(w.tb, err)
 	w.Settle()
+}
+
+// briefly stands for waits of the plugin's client: the forge here is quick.
+func briefly(ctx context.Context, _ time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(20 * time.Millisecond):
+		return nil
+	}
 }

@@ -32,6 +32,11 @@ func New() *plugins.Plugin {
 			"Tests start by themselves for pull requests of trusted authors; those of others wait until a trusted user comments /ok-to-test.",
 		Config:  describeConfig,
 		Snippet: "triggers:\n- repos:\n  - org/repo\n  join_org_url: https://github.com/kubernetes/community/blob/master/community-membership.md\n  only_org_members: true\n",
+		Labels: []plugins.ManagedLabel{
+			{Name: plugins.LabelNeedsOkToTest, Present: "the author is not trusted, so no tests run until a trusted user comments /ok-to-test"},
+			{Name: plugins.LabelOkToTest, Present: "a trusted user has allowed tests"},
+		},
+		Explain: explain,
 		Commands: []plugins.Command{
 			{
 				Usage: "/ok-to-test [cancel]", Featured: true, Who: plugins.Decides("Members of the trusted organisations of the repository, and its collaborators unless only members are trusted."),

@@ -21,6 +21,7 @@ func New() *plugins.Plugin {
 		Name: Name,
 		Description: "The wip (Work In Progress) plugin keeps the '" + plugins.LabelWorkInProgress +
 			"' label on pull requests that are drafts or whose title starts with 'WIP', so that they are not merged.",
+		Labels:   []plugins.ManagedLabel{{Name: plugins.LabelWorkInProgress, Present: "it is a draft or its title begins with WIP; mark it as ready or change the title"}},
 		Handlers: plugins.Handlers{PullRequest: handle},
 	}
 }

@@ -241,6 +241,43 @@ func TestAnOutageAndTwoReplicas(t *testing.T) {
 	}
 }
 
+// A crier that dies at any of its records, or whose record is written without an
+// answer, leaves it to the next one to tell the rest. Only a state whose record was
+// cut off may be told again.
+func TestACrierThatDiesAtAnyRecordTellsTheRestOnce(t *testing.T) {
+	const count = 6
+	for n := range 6 {
+		w := newWorld(t)
+		proxy := w.cluster.Proxy(t)
+		w.options.Kubernetes.Kubeconfig, w.options.NoLeaderElection = proxy.KubeconfigPath, true
+		w.options.GitHubWorkers = 1
+		var jobs []*prowv1.ProwJob
+		for i := range count {
+			jobs = append(jobs, w.job(fmt.Sprintf("job-%d", i), prowv1.PendingState))
+		}
+		cut := proxy.CutAfter(n/2*2, n%2 == 1)
+		stop := w.start()
+		<-cut
+		stop()
+		proxy.Heal()
+		w.start()
+		twice := 0
+		for _, j := range jobs {
+			w.until(j.Name+" recorded", func() bool { return w.recorded(j) == prowv1.PendingState })
+			switch got := w.forge.states(j.Name); got {
+			case "pending":
+			case "pending,pending":
+				twice++
+			default:
+				t.Errorf("death %d: %s was told %q", n, j.Name, got)
+			}
+		}
+		if twice > 1 || n%2 == 1 && twice > 0 {
+			t.Errorf("death %d: %d jobs were told twice", n, twice)
+		}
+	}
+}
+
 func TestDryRunTellsAndRecordsNothing(t *testing.T) {
 	w := newWorld(t)
 	j := w.job("a", prowv1.PendingState)
