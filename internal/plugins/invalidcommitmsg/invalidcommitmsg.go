@@ -30,6 +30,7 @@ func New() *plugins.Plugin {
 			"' label, whose title or commits hold words that close an issue, or which hold fixup commits.",
 		Config:   describeConfig,
 		Snippet:  "invalid_commit_msg:\n- repos:\n  - org/repo\n  checks:\n  - name: fixupPrefix\n    disabled: true\n",
+		Labels:   []plugins.ManagedLabel{{Name: plugins.LabelInvalidCommitMessage, Present: "its title or commits hold words that close issues, or commits that are to be squashed; the comment lists them"}},
 		Handlers: plugins.Handlers{PullRequest: handle},
 	}
 }

@@ -130,7 +130,7 @@ func TestProbe20_NewCommits(t *testing.T) {
 	w.Push("change", map[string]string{"y": "1"})
 	w.WantLabels(n, "")
 	w.WantComments(n, removalNotice)
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/synchronize")
 	w.WantComments(n, removalNotice)
 	w.Comment("bob", n, "/lgtm")
 	w.WantLabels(n, "lgtm")
