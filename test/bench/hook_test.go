@@ -131,6 +131,11 @@ func (h *hookProcess) forge(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/user":
 		_, _ = io.WriteString(w, `{"login":"k8s-ci-robot","id":1,"type":"User"}`)
+	case path == "/graphql": // the tree of the head, and comments
+		_, _ = io.WriteString(w, `{"data":{"repository":{"pullRequest":{"commits":{"nodes":[{"commit":{"tree":{"oid":"2222222222222222222222222222222222222222"}}}]},"comments":{"totalCount":0,"nodes":[]}}}}}`)
+	case strings.HasSuffix(path, "/comments") && r.Method == http.MethodPost:
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"id":9}`)
 	case strings.Contains(path, "/collaborators/"), strings.Contains(path, "/members/"):
 		w.WriteHeader(http.StatusNoContent)
 	case strings.HasSuffix(path, "/assignees"):

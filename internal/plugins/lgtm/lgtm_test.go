@@ -209,3 +209,26 @@ func TestOwnersWithoutCollaborators(t *testing.T) {
 	w.Comment("eve", n, "/lgtm")
 	w.WantLabels(n, "lgtm")
 }
+
+func TestTreeAndCommentsAreAskedForAtOnce(t *testing.T) {
+	w, n := newWorld(t, "lgtm: [{repos: [o], store_tree_hash: true}]")
+	w.Comment("eve", n, "hello")
+	a := w.Agent("x")
+	once, err := lookAtOnce(t.Context(), a, plugintest.Org, plugintest.Repo, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	comments, err := a.GitHub.ListIssueComments(t.Context(), plugintest.Org, plugintest.Repo, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := treeOf(t.Context(), a, plugintest.Org, plugintest.Repo, w.Head("change"))
+	if err != nil || tree != once.tree || len(once.comments) != len(comments) {
+		t.Fatalf("%+v, want tree %s and %+v (%v)", once, tree, comments, err)
+	}
+	for i, c := range once.comments {
+		if c.ID != comments[i].ID || c.Body != comments[i].Body || c.User.Login != comments[i].User.Login || !c.CreatedAt.Equal(comments[i].CreatedAt) || !c.UpdatedAt.Equal(comments[i].UpdatedAt) {
+			t.Errorf("comment %+v, want %+v", c, comments[i])
+		}
+	}
+}
