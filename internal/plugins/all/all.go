@@ -22,6 +22,7 @@ import (
 	"prow/internal/plugins/milestonestatus"
 	"prow/internal/plugins/override"
 	"prow/internal/plugins/ownerslabel"
+	"prow/internal/plugins/releasenote"
 	"prow/internal/plugins/requirematchinglabel"
 	"prow/internal/plugins/retitle"
 	"prow/internal/plugins/size"
@@ -52,6 +53,7 @@ func Plugins() map[string]*plugins.Plugin {
 		milestonestatus.New(),
 		override.New(),
 		ownerslabel.New(),
+		releasenote.New(),
 		requirematchinglabel.New(),
 		retitle.New(),
 		size.New(),
