@@ -27,7 +27,7 @@ func (l ManagedLabel) Matches(label string) bool {
 // Explanation is something a plugin says about a pull request now.
 type Explanation struct {
 	// Waits tells that something is missing that the plugin looks after.
-	Waits bool `json:"waits"`
+	Waits bool   `json:"waits"`
 	Text  string `json:"text"`
 }
 

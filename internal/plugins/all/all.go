@@ -9,6 +9,7 @@ import (
 	"prow/internal/plugins/blockade"
 	"prow/internal/plugins/blunderbuss"
 	"prow/internal/plugins/branchcleaner"
+	"prow/internal/plugins/cherrypickunapproved"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
 	"prow/internal/plugins/invalidcommitmsg"
@@ -40,6 +41,7 @@ func Plugins() map[string]*plugins.Plugin {
 		blockade.New(),
 		blunderbuss.New(),
 		branchcleaner.New(),
+		cherrypickunapproved.New(),
 		help.New(),
 		hold.New(),
 		invalidcommitmsg.New(),

@@ -56,8 +56,8 @@ func TestReplacing(t *testing.T) {
 
 func TestParents(t *testing.T) {
 	for body, want := range map[string][]int{
-		"":                              nil,
-		"Cherry pick of #7 on main.":    nil,
+		"":                           nil,
+		"Cherry pick of #7 on main.": nil,
 		"Cherry pick of #7 on release-1.0.\r\nCherry pick of #8 on release-1.0.\nCherry pick of #7 on release-1.0.": {7, 8},
 		"Cherry pick of #99999999999999999999 on release-1.0.":                                                      nil,
 	} {
