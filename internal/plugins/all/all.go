@@ -9,6 +9,7 @@ import (
 	"prow/internal/plugins/blockade"
 	"prow/internal/plugins/blunderbuss"
 	"prow/internal/plugins/branchcleaner"
+	"prow/internal/plugins/cherrypickapproved"
 	"prow/internal/plugins/cherrypickunapproved"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
@@ -41,6 +42,7 @@ func Plugins() map[string]*plugins.Plugin {
 		blockade.New(),
 		blunderbuss.New(),
 		branchcleaner.New(),
+		cherrypickapproved.New(),
 		cherrypickunapproved.New(),
 		help.New(),
 		hold.New(),
