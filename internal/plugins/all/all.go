@@ -11,6 +11,7 @@ import (
 	"prow/internal/plugins/branchcleaner"
 	"prow/internal/plugins/cherrypickapproved"
 	"prow/internal/plugins/cherrypickunapproved"
+	"prow/internal/plugins/cla"
 	"prow/internal/plugins/dco"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
@@ -45,6 +46,7 @@ func Plugins() map[string]*plugins.Plugin {
 		branchcleaner.New(),
 		cherrypickapproved.New(),
 		cherrypickunapproved.New(),
+		cla.New(),
 		dco.New(),
 		help.New(),
 		hold.New(),
