@@ -32,6 +32,7 @@ import (
 	"prow/internal/plugins/size"
 	"prow/internal/plugins/skip"
 	"prow/internal/plugins/trigger"
+	"prow/internal/plugins/verifyowners"
 	"prow/internal/plugins/wip"
 )
 
@@ -67,6 +68,7 @@ func Plugins() map[string]*plugins.Plugin {
 		size.New(),
 		skip.New(),
 		trigger.New(),
+		verifyowners.New(),
 		wip.New(),
 	} {
 		byName[p.Name] = p
