@@ -268,6 +268,11 @@ func newDenyList(exprs []string, log *slog.Logger) *denyList {
 	return d
 }
 
+// Denied tells whether a file is in a directory that is ignored.
+func (s Settings) Denied(file string, log *slog.Logger) bool {
+	return newDenyList(s.DenyDirs, log).has(parentDir(file))
+}
+
 // has tells whether a directory or one above it is denied.
 func (d *denyList) has(dir string) bool {
 	if denied, ok := d.known[dir]; ok {

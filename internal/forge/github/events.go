@@ -95,6 +95,10 @@ func (e PullRequestEvent) baseChange() (c baseChange) {
 // BaseRefChanged tells whether an edited event moved the pull request to another branch.
 func (e PullRequestEvent) BaseRefChanged() bool { return e.baseChange().Base.Ref.From != "" }
 
+// BaseRefBefore is the branch from which an edited event moved the pull request;
+// "" where it stays.
+func (e PullRequestEvent) BaseRefBefore() string { return e.baseChange().Base.Ref.From }
+
 // BaseChanged tells whether an edited event moved the pull request to another
 // branch or commit.
 func (e PullRequestEvent) BaseChanged() bool {

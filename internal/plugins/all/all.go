@@ -9,6 +9,10 @@ import (
 	"prow/internal/plugins/blockade"
 	"prow/internal/plugins/blunderbuss"
 	"prow/internal/plugins/branchcleaner"
+	"prow/internal/plugins/cherrypickapproved"
+	"prow/internal/plugins/cherrypickunapproved"
+	"prow/internal/plugins/cla"
+	"prow/internal/plugins/dco"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
 	"prow/internal/plugins/invalidcommitmsg"
@@ -22,11 +26,13 @@ import (
 	"prow/internal/plugins/milestonestatus"
 	"prow/internal/plugins/override"
 	"prow/internal/plugins/ownerslabel"
+	"prow/internal/plugins/releasenote"
 	"prow/internal/plugins/requirematchinglabel"
 	"prow/internal/plugins/retitle"
 	"prow/internal/plugins/size"
 	"prow/internal/plugins/skip"
 	"prow/internal/plugins/trigger"
+	"prow/internal/plugins/verifyowners"
 	"prow/internal/plugins/wip"
 )
 
@@ -39,6 +45,10 @@ func Plugins() map[string]*plugins.Plugin {
 		blockade.New(),
 		blunderbuss.New(),
 		branchcleaner.New(),
+		cherrypickapproved.New(),
+		cherrypickunapproved.New(),
+		cla.New(),
+		dco.New(),
 		help.New(),
 		hold.New(),
 		invalidcommitmsg.New(),
@@ -52,11 +62,13 @@ func Plugins() map[string]*plugins.Plugin {
 		milestonestatus.New(),
 		override.New(),
 		ownerslabel.New(),
+		releasenote.New(),
 		requirematchinglabel.New(),
 		retitle.New(),
 		size.New(),
 		skip.New(),
 		trigger.New(),
+		verifyowners.New(),
 		wip.New(),
 	} {
 		byName[p.Name] = p

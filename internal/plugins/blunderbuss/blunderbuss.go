@@ -101,9 +101,9 @@ func handleStatus(ctx context.Context, a *plugins.Agent, e *github.StatusEvent) 
 		return nil
 	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	numbers, err := withHead(ctx, a, org, repo, e.SHA)
+	numbers, err := a.PullsWithHead(ctx, org, repo, e.SHA)
 	if err != nil {
-		return fmt.Errorf("finding the pull requests of %s/%s with the head %s: %w", org, repo, e.SHA, err)
+		return err
 	}
 	var errs []error
 	for _, number := range numbers {
@@ -117,31 +117,6 @@ func handleStatus(ctx context.Context, a *plugins.Agent, e *github.StatusEvent) 
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// withHead finds open pull requests by a commit. What the search does not know yet
-// is looked for in the list.
-func withHead(ctx context.Context, a *plugins.Agent, org, repo, sha string) (numbers []int, err error) {
-	found, err := a.GitHub.FindIssuesWithOrg(ctx, org, fmt.Sprintf("%s repo:%s/%s type:pr state:open", sha, org, repo), "", false)
-	if err != nil {
-		return nil, err
-	}
-	for _, issue := range found {
-		numbers = append(numbers, issue.Number)
-	}
-	if len(numbers) > 0 {
-		return numbers, nil
-	}
-	pulls, err := a.GitHub.GetPullRequests(ctx, org, repo)
-	if err != nil {
-		return nil, err
-	}
-	for i := range pulls {
-		if pulls[i].Head.SHA == sha {
-			numbers = append(numbers, pulls[i].Number)
-		}
-	}
-	return numbers, nil
 }
 
 // request chooses reviewers of a pull request and asks them.

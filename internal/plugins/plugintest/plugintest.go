@@ -394,8 +394,14 @@ func (w *World) Commit(branch, message string, files map[string]string) string {
 // Reword replaces the last commit of a branch by one with the same files.
 func (w *World) Reword(branch string) string {
 	w.tb.Helper()
+	return w.Amend(branch, "Reworded")
+}
+
+// Amend is Reword with a message.
+func (w *World) Amend(branch, message string) string {
+	w.tb.Helper()
 	w.run(w.clone, "checkout", "--quiet", branch)
-	w.run(w.clone, "commit", "--quiet", "--amend", "--allow-empty", "-m", "Reworded")
+	w.run(w.clone, "commit", "--quiet", "--amend", "--allow-empty", "-m", message)
 	return w.pushed(branch)
 }
 

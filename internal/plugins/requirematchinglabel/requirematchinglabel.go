@@ -47,6 +47,7 @@ func newPlugin(wait func(context.Context, time.Duration) error) *plugins.Plugin 
 			Examples:    []string{"/check-required-labels"},
 			Match:       commandRe, Scope: plugins.Open, Run: w.command,
 		}},
+		Explain:  explain,
 		Handlers: plugins.Handlers{Issue: w.issue, PullRequest: w.pullRequest},
 	}
 }
@@ -141,6 +142,19 @@ func decide(r *pluginconfig.RequireMatchingLabel, labels []github.Label) verdict
 		return nowMissing
 	}
 	return fine
+}
+
+// explain tells which labels are asked for. What they are called stands in the
+// configuration.
+func explain(_ context.Context, a *plugins.Agent, pr *github.PullRequest) ([]plugins.Explanation, error) {
+	var out []plugins.Explanation
+	s := subject{org: pr.Base.Repo.Owner.Login, repo: pr.Base.Repo.Name, isPR: true, branch: pr.Base.Ref}
+	for _, r := range rulesFor(a.Plugins.RequireMatchingLabel, s) {
+		if github.HasLabel(r.MissingLabel, pr.Labels) {
+			out = append(out, plugins.Explanation{Waits: true, Text: "label " + r.MissingLabel + ": it has no label that matches " + r.Regexp + ", or had none when it was looked at"})
+		}
+	}
+	return out, nil
 }
 
 // watcher looks for labels.

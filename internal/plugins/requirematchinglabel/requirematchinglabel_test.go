@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"prow/internal/forge/github"
+	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
 	"prow/internal/plugins/plugintest"
 )
@@ -134,5 +135,18 @@ func TestTheEndOfTheContextEndsTheWait(t *testing.T) {
 	}
 	if err := sleep(t.Context(), 0); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAskedLabelsAreExplained(t *testing.T) {
+	a := &plugins.Agent{Plugins: &pluginconfig.Configuration{RequireMatchingLabel: load(t, config)}}
+	pr := &github.PullRequest{}
+	pr.Base.Repo.Owner.Login = "o"
+	if got, err := explain(t.Context(), a, pr); len(got) != 0 || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	pr.Labels = []github.Label{{Name: "needs-kind"}}
+	if got, err := explain(t.Context(), a, pr); len(got) != 1 || !got[0].Waits || !strings.Contains(got[0].Text, "^kind/") || err != nil {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
