@@ -199,6 +199,9 @@ func (d *dispatcher) prepare(delivery *store.Delivery) webhook.Work {
 	return &work{d, delivery.ID, bound, log.With(e.Fields...)}
 }
 
+// Room is always there: the handlers wait in memory, of which there are few.
+func (w *work) Room(context.Context, bool) bool { return true }
+
 // Run runs the handlers one after the other. What one returns is logged: like a
 // handler of hook it is not run again for that.
 func (w *work) Run(ctx context.Context, attempt webhook.Attempt) error {

@@ -155,6 +155,28 @@ func (d *dispatcher) call(ctx context.Context, b plugins.Bound, r run) error {
 	return err
 }
 
+// Room tells whether the lane of a handler that has not ended has a place.
+func (w *work) Room(ctx context.Context, first bool) bool {
+	var ended map[string]store.Outcome
+	if !first {
+		var err error
+		if ended, err = w.dispatcher.store.Outcomes(ctx, w.delivery); err != nil {
+			return true // Run will tell
+		}
+	}
+	all := true
+	for _, h := range w.handlers {
+		if _, done := ended[h.key]; done {
+			continue
+		}
+		all = false
+		if w.dispatcher.lanes.room(h.lane) {
+			return true
+		}
+	}
+	return all // all have ended: it only has to be recorded
+}
+
 // Run runs the handlers that have not ended, concurrently, and returns once all
 // have. What a handler returns, even a panic, is its outcome and no error of Run.
 func (w *work) Run(ctx context.Context, attempt webhook.Attempt) error {

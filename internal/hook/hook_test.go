@@ -116,12 +116,7 @@ func (p *program) write(name, content string) {
 // start starts the program and waits until it serves.
 func (p *program) start() {
 	p.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.opts.Port = listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
+	p.opts.Port = freePort(p.t)
 	if err := p.opts.Validate(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -142,6 +137,33 @@ func (p *program) start() {
 	case <-time.After(20 * time.Second):
 		p.t.Fatal("it does not get ready")
 	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// trySend sends a comment and tells whether it was accepted.
+func trySend(url, id, body string) bool {
+	req, err := http.NewRequest(http.MethodPost, url+"/hook", strings.NewReader(body))
+	if err != nil {
+		return false
+	}
+	for key, value := range map[string]string{"X-GitHub-Event": "issue_comment", "X-GitHub-Delivery": id, "X-Hub-Signature-256": webhook.Sign([]byte(body), "abc"), "Content-Type": "application/json"} {
+		req.Header.Set(key, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // send posts a signed delivery and returns the status code.

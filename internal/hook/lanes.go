@@ -82,6 +82,14 @@ func (l *lanes) enter(plugin, key string) *place {
 	return p
 }
 
+// room tells whether a plugin's lane has a place.
+func (l *lanes) room(plugin string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	way := l.lanes[plugin]
+	return way == nil || way.inside < laneWidth+laneLength
+}
+
 // wait returns when it is the handler's turn, or with the error of ctx.
 func (p *place) wait(ctx context.Context) error {
 	if p.before != nil {

@@ -265,3 +265,18 @@ func BenchmarkQueriesByTreeSize(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkIndexOf100000Paths reads a commit of 100,000 files, 5,000 of them OWNERS
+// files of different content.
+func BenchmarkIndexOf100000Paths(b *testing.B) {
+	files := map[string]string{}
+	for i := range 5000 {
+		files[fmt.Sprintf("d%d/e%d/OWNERS", i%50, i)] = fmt.Sprintf("approvers: [u%d, u%d]\nreviewers: [r%d]\n# %d", i%97, i%31, i%13, i)
+	}
+	for i := range 95_000 {
+		files[fmt.Sprintf("d%d/e%d/f%d.go", i%50, i%5000, i)] = ""
+	}
+	for b.Loop() {
+		load(b, files, Settings{DenyDirs: []string{`\.git$`, `_output$`, `vendor/.*/.*`}})
+	}
+}

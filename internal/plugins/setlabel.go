@@ -23,6 +23,31 @@ func (a *Agent) SetLabel(ctx context.Context, org, repo string, number int, labe
 	return nil
 }
 
+// HasLabelNow tells whether an issue has a label, for one who wants it to be there or
+// not. Where the event says that it is not as wanted, that is enough: to set a
+// label twice does no harm. Where it says that nothing is to be done, it may be
+// out of date, because of a command that came right before, and the forge is asked.
+func (a *Agent) HasLabelNow(ctx context.Context, e *github.CommentEvent, label string, wanted bool) (bool, error) {
+	if e.Labels != nil && github.HasLabel(label, e.Labels) != wanted {
+		return !wanted, nil
+	}
+	labels, err := a.IssueLabels(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number)
+	return github.HasLabel(label, labels), err
+}
+
+// WishLabel makes the issue of an event bear a label, or not bear it.
+func (a *Agent) WishLabel(ctx context.Context, e *github.CommentEvent, label string, wanted bool) error {
+	has, err := a.HasLabelNow(ctx, e, label, wanted)
+	if err != nil {
+		return err
+	}
+	var now []github.Label
+	if has {
+		now = []github.Label{{Name: label}}
+	}
+	return a.SetLabel(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, now, label, wanted)
+}
+
 // IssueLabels reads the labels of an issue or pull request.
 func (a *Agent) IssueLabels(ctx context.Context, org, repo string, number int) ([]github.Label, error) {
 	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, number)

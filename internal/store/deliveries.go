@@ -93,10 +93,14 @@ func (s *Store) ExtendOwner(ctx context.Context, owner Owner) error {
 }
 
 // ReleaseDelivery gives a delivery back that its owner has not ended, as if the
-// attempt had not been made.
-func (s *Store) ReleaseDelivery(ctx context.Context, id, owner string) error {
+// attempt had not been made. Until the given time nobody takes it up again.
+func (s *Store) ReleaseDelivery(ctx context.Context, id, owner string, until time.Time) error {
+	free := int64(0)
+	if !until.IsZero() {
+		free = millis(until)
+	}
 	return s.commit(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE deliveries SET attempts = attempts - 1, owner = '', owned_until = 0 WHERE id = ? AND owner = ? AND attempts > 0`, id, owner)
+		_, err := t.exec(`UPDATE deliveries SET attempts = attempts - 1, owner = '', owned_until = ? WHERE id = ? AND owner = ? AND attempts > 0`, free, id, owner)
 		return err
 	})
 }

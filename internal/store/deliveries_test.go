@@ -126,17 +126,20 @@ func TestADeliveryHasOneOwner(t *testing.T) {
 		if !begin(other, you, start.Add(150*time.Second)) {
 			t.Error("nobody may take what a dead process left")
 		}
-		must(t, s.ReleaseDelivery(ctx, "a", "me"))
+		must(t, s.ReleaseDelivery(ctx, "a", "me", time.Time{}))
 		if begin(s, me, start.Add(150*time.Second)) {
 			t.Error("a process that lost a delivery gave it free")
 		}
-		must(t, other.ReleaseDelivery(ctx, "a", "you"))
+		must(t, other.ReleaseDelivery(ctx, "a", "you", start))
 		d, _, err := s.GetDelivery(ctx, "a")
 		must(t, err)
 		if d.Attempts != 1 {
 			t.Errorf("%d attempts: one was given back", d.Attempts)
 		}
-		if !begin(s, me, start) {
+		if begin(s, me, start) {
+			t.Error("it was to be left alone until then")
+		}
+		if !begin(s, me, start.Add(time.Second)) {
 			t.Error("what was given back is not free")
 		}
 		must(t, s.ForgetOwners(ctx))

@@ -35,7 +35,7 @@ const (
 	// on: what a dead replica left, or could not be begun because the disk was full.
 	rescanEvery = time.Minute
 	// laterPause is how long work waits for which there was no room.
-	laterPause = time.Second
+	laterPause = 2 * time.Second
 	// ownFor is how long a delivery belongs to the process that works on it, which
 	// says every extendEvery that it lives.
 	ownFor      = time.Minute
@@ -52,6 +52,9 @@ type Work interface {
 	// Run does it, and returns an error only where it is unknown whether all has
 	// ended, so that the delivery is kept; ErrLater where it has to be run again.
 	Run(ctx context.Context, attempt Attempt) error
+	// Room tells whether there is room for a part of the work that has not ended, so
+	// that it is worth to be begun. first: nothing of it has ended.
+	Room(ctx context.Context, first bool) bool
 }
 
 // Attempt says what is known of earlier attempts at the work of a delivery.
@@ -71,7 +74,7 @@ type DeliveryStore interface {
 	FreeDeliveries(ctx context.Context, now time.Time, after store.Delivery, limit int) ([]store.Delivery, error)
 	BeginDelivery(ctx context.Context, id string, owner store.Owner, now time.Time) (begun bool, err error)
 	ExtendOwner(ctx context.Context, owner store.Owner) error
-	ReleaseDelivery(ctx context.Context, id, owner string) error
+	ReleaseDelivery(ctx context.Context, id, owner string, until time.Time) error
 	AbandonDelivery(ctx context.Context, id, owner string) error
 	ForgetOwners(ctx context.Context) error
 	EndDelivery(ctx context.Context, id, state string) error
@@ -93,6 +96,7 @@ type Inbox struct {
 	owner string
 
 	rescan   chan struct{}
+	asked    atomic.Bool
 	suspects chan item
 	// work ends only after the grace of a shutdown.
 	work    context.Context
@@ -160,7 +164,7 @@ func (i *Inbox) Take(ctx context.Context, d store.Delivery) error {
 		i.start(it)
 		return nil
 	}
-	if err := i.store.ReleaseDelivery(ctx, d.ID, i.owner); err != nil {
+	if err := i.store.ReleaseDelivery(ctx, d.ID, i.owner, time.Time{}); err != nil {
 		i.log.WarnContext(ctx, "a delivery is taken up late", "event-GUID", d.ID, "error", err)
 	}
 	i.askRescan()
@@ -196,6 +200,16 @@ func (i *Inbox) askRescan() {
 	select {
 	case i.rescan <- struct{}{}:
 	default:
+	}
+}
+
+// askLater asks for a scan after a while, for all who ask meanwhile.
+func (i *Inbox) askLater() {
+	if i.asked.CompareAndSwap(false, true) {
+		time.AfterFunc(laterPause+laterPause/4, func() {
+			i.asked.Store(false)
+			i.askRescan()
+		})
 	}
 }
 
@@ -288,7 +302,7 @@ func (i *Inbox) scan(ctx context.Context) {
 		}
 		for _, d := range batch {
 			if !i.takeUp(ctx, d) {
-				time.AfterFunc(laterPause, i.askRescan) // no room
+				i.askLater()
 				return
 			}
 		}
@@ -311,6 +325,10 @@ func (i *Inbox) takeUp(ctx context.Context, d store.Delivery) (room bool) {
 	if work == nil {
 		i.end(ctx, log, d.ID, store.DeliveryDone)
 		return true
+	}
+	if !work.Room(ctx, false) {
+		i.askLater()
+		return true // but there may be for others
 	}
 	it := item{d.ID, d.Event, int64(len(d.Payload)), Attempt{Repeated: d.Attempts > 0, Received: d.Received}, work}
 	if !i.enter(it) {
@@ -372,10 +390,10 @@ func (i *Inbox) one(it item) {
 	case err == nil:
 		i.end(ctx, log, it.id, store.DeliveryDone)
 	case errors.Is(err, ErrLater):
-		if err := i.store.ReleaseDelivery(ctx, it.id, i.owner); err != nil {
+		if err := i.store.ReleaseDelivery(ctx, it.id, i.owner, i.now().Add(laterPause)); err != nil {
 			log.WarnContext(ctx, "a delivery is taken up late", "error", err)
 		}
-		time.AfterFunc(laterPause, i.askRescan)
+		i.askLater()
 	default:
 		log.ErrorContext(ctx, "the work of a delivery has not ended and is taken up again later", "error", err)
 		if err := i.store.AbandonDelivery(ctx, it.id, i.owner); err != nil {

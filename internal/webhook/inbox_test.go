@@ -34,6 +34,8 @@ type workFunc func(ctx context.Context, attempt Attempt) error
 
 func (f workFunc) Run(ctx context.Context, attempt Attempt) error { return f(ctx, attempt) }
 
+func (workFunc) Room(context.Context, bool) bool { return true }
+
 // running runs an inbox until stop is called. do is the work of every delivery.
 func running(t testing.TB, s DeliveryStore, do func(ctx context.Context, id string, attempt Attempt) error) (box *Inbox, stop func()) {
 	t.Helper()

@@ -29,6 +29,8 @@ const forgeDelay = 20 * time.Millisecond
 // the plugins of the real installation in PROW_REAL_CONFIG, and a forge that takes
 // 20 ms for each answer. The sender shares the machine.
 //
+// The external plugins of that configuration are left out.
+//
 //	plain comments         2,000 a second for HOOK_SECONDS (20): nobody has anything to do for them
 //	lgtm and hold          200 a second of "/lgtm" with "/hold"
 //	accept-p50-ms, -p99-ms time to the answer of a delivery, which is then on disk
@@ -81,11 +83,25 @@ func startHook(b *testing.B, real, program string) *hookProcess {
 	}
 	port := freePort(b)
 	h.metrics, h.url, h.log = freePort(b), fmt.Sprintf("http://127.0.0.1:%d/hook", port), filepath.Join(dir, "log")
+	// External plugins are other services, which this machine does not have.
+	pluginConfig, err := os.ReadFile(filepath.Join(real, "config", "plugins.yaml"))
+	must(b, err)
+	inside, _, found := strings.Cut(string(pluginConfig), "\nexternal_plugins:")
+	if found {
+		_, after, _ := strings.Cut(string(pluginConfig)[len(inside)+1:], "\n")
+		for line := range strings.Lines(after) {
+			if line[0] != ' ' && line[0] != '-' && line[0] != '#' && line[0] != '\n' {
+				_, rest, _ := strings.Cut(after, line)
+				inside += "\n" + line + rest
+				break
+			}
+		}
+	}
 	kubeconfig := `{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}], users: [{name: c, user: {}}], contexts: [{name: c, context: {cluster: c, user: c}}]}`
 	ctx, cancel := context.WithCancel(b.Context())
 	b.Cleanup(cancel)
 	h.cmd = exec.CommandContext(ctx, program, "hook", "--config-path="+filepath.Join(real, "config", "config.yaml"), "--job-config-path="+filepath.Join(real, "jobs"),
-		"--plugin-config="+filepath.Join(real, "config", "plugins.yaml"), "--hmac-secret-file="+write("hmac", "s3cret"), "--github-token-path="+write("token", "t0ken"),
+		"--plugin-config="+write("plugins.yaml", inside), "--hmac-secret-file="+write("hmac", "s3cret"), "--github-token-path="+write("token", "t0ken"),
 		"--github-endpoint="+forge.URL, "--github-graphql-endpoint="+forge.URL+"/graphql", "--kubeconfig="+write("kubeconfig", kubeconfig), "--dry-run=false", "--redelivery-interval=0",
 		"--store="+filepath.Join(dir, "hook.db"), "--cache-dir-base="+filepath.Join(dir, "cache"), "--bind-address=127.0.0.1",
 		fmt.Sprintf("--port=%d", port), fmt.Sprintf("--metrics-port=%d", h.metrics), "--pprof-port=0", "--health-port=0")
@@ -115,6 +131,11 @@ func (h *hookProcess) forge(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/user":
 		_, _ = io.WriteString(w, `{"login":"k8s-ci-robot","id":1,"type":"User"}`)
+	case path == "/graphql": // the tree of the head, and comments
+		_, _ = io.WriteString(w, `{"data":{"repository":{"pullRequest":{"commits":{"nodes":[{"commit":{"tree":{"oid":"2222222222222222222222222222222222222222"}}}]},"comments":{"totalCount":0,"nodes":[]}}}}}`)
+	case strings.HasSuffix(path, "/comments") && r.Method == http.MethodPost:
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"id":9}`)
 	case strings.Contains(path, "/collaborators/"), strings.Contains(path, "/members/"):
 		w.WriteHeader(http.StatusNoContent)
 	case strings.HasSuffix(path, "/assignees"):

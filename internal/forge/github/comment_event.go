@@ -14,18 +14,20 @@ const (
 // requests, comments, reviews and review comments. User is the author of the
 // text, not the sender of the event.
 type CommentEvent struct {
-	ID           int64
-	NodeID       string
-	CommentID    *int64
-	IsPR         bool
-	Action       CommentAction
-	Body         string
-	HTMLURL      string
-	Number       int
-	Repo         Repo
-	User         User
-	IssueAuthor  User
-	Assignees    []User
+	ID          int64
+	NodeID      string
+	CommentID   *int64
+	IsPR        bool
+	Action      CommentAction
+	Body        string
+	HTMLURL     string
+	Number      int
+	Repo        Repo
+	User        User
+	IssueAuthor User
+	Assignees   []User
+	// Labels are those the issue had when the event was made; nil: it does not tell.
+	Labels       []Label
 	IssueState   string
 	IssueTitle   string
 	IssueBody    string
@@ -82,14 +84,14 @@ func GeneralizeComment(event any) *CommentEvent {
 
 func ofIssue(i Issue) *CommentEvent {
 	return &CommentEvent{
-		ID: i.ID, NodeID: i.NodeID, IsPR: i.IsPullRequest(), Number: i.Number, IssueAuthor: i.User, Assignees: i.Assignees,
+		ID: i.ID, NodeID: i.NodeID, IsPR: i.IsPullRequest(), Number: i.Number, IssueAuthor: i.User, Assignees: i.Assignees, Labels: i.Labels,
 		IssueState: i.State, IssueTitle: i.Title, IssueBody: i.Body, IssueHTMLURL: i.HTMLURL,
 	}
 }
 
 func ofPull(p PullRequest) *CommentEvent {
 	return &CommentEvent{
-		IsPR: true, Number: p.Number, IssueAuthor: p.User, Assignees: p.Assignees,
+		IsPR: true, Number: p.Number, IssueAuthor: p.User, Assignees: p.Assignees, Labels: p.Labels,
 		IssueState: p.State, IssueTitle: p.Title, IssueBody: p.Body, IssueHTMLURL: p.HTMLURL,
 	}
 }

@@ -225,6 +225,9 @@ func TestDeliveriesAreOrderedAndRetried(t *testing.T) {
 	var titles []string
 	guids := map[string]bool{}
 	for _, g := range w.hook.all() {
+		if g.event != "issues" { // of the seed: teams and their members
+			continue
+		}
 		titles = append(titles, g.payload(t)["issue"].(map[string]any)["title"].(string))
 		guids[g.guid] = true
 	}
@@ -251,7 +254,7 @@ func TestDeliveriesAreOrderedAndRetried(t *testing.T) {
 			t.Fatalf("deliveries: %v", ds)
 		}
 	}
-	before := len(w.hook.all())
+	before := len(titles)
 	if _, _, err := w.as("boss").Organizations.RedeliverHookDelivery(ctx, "acme", hooks[0].GetID(), ds[0].GetID()); err != nil && !strings.Contains(err.Error(), "scheduled") {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func TestProbe18_TheSameEventTwice(t *testing.T) {
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "")
 	before := w.Comments(n)
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/opened")
 	if after := w.Comments(n); len(after) != 1 || after[0].ID != before[0].ID {
 		t.Error("the same state must write nothing")
 	}

@@ -31,7 +31,7 @@ func New() *plugins.Plugin {
 		Config: describeConfig,
 		Snippet: "blockades:\n- repos:\n  - org/repo\n  branchregexp: ^release-\n  blockregexps:\n  - ^docs/\n  exceptionregexps:\n  - \\.md$\n" +
 			"  explanation: The documentation of releases is frozen.\n",
-		Labels:   []plugins.ManagedLabel{{Name: plugins.LabelBlockedPaths, Present: "it changes files that are protected; a comment names them"}},
+		Labels:   []plugins.ManagedLabel{{Name: plugins.LabelBlockedPaths, Present: "it changes files that are protected; the comment of blockade lists them"}},
 		Handlers: plugins.Handlers{PullRequest: handle},
 	}
 }

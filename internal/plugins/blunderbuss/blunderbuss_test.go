@@ -131,7 +131,7 @@ func TestProbe22_Reviewers(t *testing.T) {
 	w.Push("change", map[string]string{"x": "y"})
 	n := w.Pull("eve", "change", "T", "")
 	w.WantReviewers(n, "bob")
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/opened")
 	w.WantReviewers(n, "bob")
 	w.Push("other", map[string]string{"x": "z"})
 	n = w.Pull("eve", "other", "T", "/cc @alice")
@@ -162,7 +162,13 @@ func TestDraftsAndAwaitedStatuses(t *testing.T) {
 	w.DescribedStatus(sha, "ready", "success", "go on")
 	w.WantReviewers(n, "bob")
 	sha = w.Push("change", map[string]string{"x": "z"})
-	w.Comment("eve", n, "hm")
+	if _, err := w.As("boss").PullRequests.RemoveReviewers(t.Context(), "o", "r", n, gogithub.ReviewersRequest{Reviewers: []string{"bob"}}); err != nil {
+		t.Fatal(err)
+	}
 	w.DescribedStatus(w.Parent(sha), "ready", "success", "go on again")
+	w.WantReviewers(n, "") // an older commit
+	w.DescribedStatus(sha, "ready", "success", "go on again")
+	w.WantReviewers(n, "bob")
+	w.HandleAgain("status")
 	w.WantReviewers(n, "bob")
 }

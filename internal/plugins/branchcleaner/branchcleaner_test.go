@@ -45,7 +45,10 @@ func TestBranches(t *testing.T) {
 	}
 	merged("gone")
 	w.WantBranch("gone", false)
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/closed")
+	w.Push("gone", map[string]string{"again": "x"})
+	w.HandleAgain("pull_request/closed")
+	w.WantBranch("gone", true) // it has moved on
 	merged("keep")
 	w.WantBranch("keep", true)
 
@@ -60,6 +63,6 @@ func TestBranches(t *testing.T) {
 		w.WantBranch("needed", true)
 		w.CloseIssue("alice", n)
 	}
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/closed")
 	w.WantBranch("needed", true) // what closed last was not merged
 }

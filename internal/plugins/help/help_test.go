@@ -1,6 +1,7 @@
 package help
 
 import (
+	"strings"
 	"testing"
 
 	gogithub "github.com/google/go-github/v75/github"
@@ -30,6 +31,9 @@ func TestProbe32_Help(t *testing.T) {
 		w.Comment("eve", n, step.body)
 		w.WantLabels(n, step.labels)
 		w.WantComments(n, step.comments...)
+		if strings.Contains(step.body, "\n") {
+			continue // of two commands the first that changes something counts
+		}
 		w.HandleAgain("issue_comment")
 		w.WantLabels(n, step.labels)
 		w.WantComments(n, step.comments...)

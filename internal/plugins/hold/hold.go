@@ -37,10 +37,5 @@ func releases(uses [][]string) bool {
 }
 
 func run(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, uses [][]string) error {
-	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	labels, err := a.IssueLabels(ctx, org, repo, e.Number)
-	if err != nil {
-		return err
-	}
-	return a.SetLabel(ctx, org, repo, e.Number, labels, plugins.LabelHold, !releases(uses))
+	return a.WishLabel(ctx, e, plugins.LabelHold, !releases(uses))
 }

@@ -28,11 +28,9 @@ func New() *plugins.Plugin {
 		Name: Name,
 		Description: "The invalidcommitmsg plugin keeps pull requests from being merged, by the '" + plugins.LabelInvalidCommitMessage +
 			"' label, whose title or commits hold words that close an issue, or which hold fixup commits.",
-		Config:  describeConfig,
-		Snippet: "invalid_commit_msg:\n- repos:\n  - org/repo\n  checks:\n  - name: fixupPrefix\n    disabled: true\n",
-		Labels: []plugins.ManagedLabel{{
-			Name: plugins.LabelInvalidCommitMessage, Present: "its title or a commit would close an issue, or a commit is to be squashed; a comment says which",
-		}},
+		Config:   describeConfig,
+		Snippet:  "invalid_commit_msg:\n- repos:\n  - org/repo\n  checks:\n  - name: fixupPrefix\n    disabled: true\n",
+		Labels:   []plugins.ManagedLabel{{Name: plugins.LabelInvalidCommitMessage, Present: "its title or commits hold words that close issues, or commits that are to be squashed; the comment lists them"}},
 		Handlers: plugins.Handlers{PullRequest: handle},
 	}
 }

@@ -54,7 +54,7 @@ func TestProbe36_InvalidCommitMessages(t *testing.T) {
 	w.WantLabels(n, plugins.LabelInvalidCommitMessage)
 	w.WantComments(n, "`Fixes #1`")
 	first := w.Comments(n)[0].ID
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/opened")
 	w.EditPull("alice", n, gogithub.PullRequest{Body: gogithub.Ptr("text")})
 	if all := w.Comments(n); len(all) != 1 || all[0].ID != first {
 		t.Error("a notice that says the same stays")

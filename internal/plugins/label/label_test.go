@@ -153,6 +153,6 @@ func TestALabelCallsThoseWhoMaySetAnother(t *testing.T) {
 	w.WantAssignees(n, "")
 	w.AddLabel("boss", n, "call")
 	w.WantAssignees(n, "alice,bob")
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/labeled")
 	w.WantAssignees(n, "alice,bob")
 }

@@ -116,12 +116,19 @@ type said struct {
 	by, author string
 	assignees  []github.User
 	body, link string
+	// labels are those of the event.
+	labels []github.Label
+}
+
+// event is what of it the contract's helpers ask for.
+func (s *said) event() *github.CommentEvent {
+	return &github.CommentEvent{Repo: github.Repo{Owner: github.User{Login: s.org}, Name: s.repo}, Number: s.number, Labels: s.labels}
 }
 
 func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent, _ [][]string) error {
 	return handle(ctx, a, said{
 		wish: wishOf(plugins.CommandText(e.Body)), org: e.Repo.Owner.Login, repo: e.Repo.Name, number: e.Number,
-		by: e.User.Login, author: e.IssueAuthor.Login, assignees: e.Assignees, body: e.Body, link: e.HTMLURL,
+		by: e.User.Login, author: e.IssueAuthor.Login, assignees: e.Assignees, body: e.Body, link: e.HTMLURL, labels: e.Labels,
 	})
 }
 
@@ -144,7 +151,7 @@ func handleReview(ctx context.Context, a *plugins.Agent, e *github.ReviewEvent) 
 	}
 	return handle(ctx, a, said{
 		wish: wish, org: org, repo: repo, number: e.PullRequest.Number, by: e.Review.User.Login, author: e.PullRequest.User.Login,
-		assignees: e.PullRequest.Assignees, body: e.Review.Body, link: e.Review.HTMLURL,
+		assignees: e.PullRequest.Assignees, body: e.Review.Body, link: e.Review.HTMLURL, labels: e.PullRequest.Labels,
 	})
 }
 
@@ -206,11 +213,10 @@ func handle(ctx context.Context, a *plugins.Agent, s said) error {
 			a.Log.WarnContext(ctx, "the commenter cannot be assigned", "error", err)
 		}
 	}
-	labels, err := gh.GetIssueLabels(ctx, s.org, s.repo, s.number)
+	has, err := a.HasLabelNow(ctx, s.event(), plugins.LabelLGTM, s.wish == add)
 	if err != nil {
 		a.Log.ErrorContext(ctx, "the labels cannot be read", "error", err)
 	}
-	has := github.HasLabel(plugins.LabelLGTM, labels)
 	switch {
 	case s.wish == remove && has:
 		return takeBack(ctx, a, s)
@@ -286,35 +292,30 @@ func give(ctx context.Context, a *plugins.Agent, s said, has bool) error {
 	if isSticky(ctx, a, cfg, s.org, s.author) {
 		return nil
 	}
-	var err error
-	if cfg.StoreTreeHash {
-		err = storeTreeHash(ctx, a, s)
+	if !cfg.StoreTreeHash {
+		prune(ctx, a, s, isRemovalNotice)
+		return nil
 	}
-	prune(ctx, a, s, isRemovalNotice)
-	return err
-}
-
-func isRemovalNotice(c github.IssueComment) bool { return strings.Contains(c.Body, removalNotice) }
-
-// storeTreeHash writes down which files the label is for, unless that stands there already.
-func storeTreeHash(ctx context.Context, a *plugins.Agent, s said) error {
-	pr, err := a.GitHub.GetPullRequest(ctx, s.org, s.repo, s.number)
-	if err != nil {
-		return fmt.Errorf("reading the pull request: %w", err)
-	}
-	tree, err := treeOf(ctx, a, s.org, s.repo, pr.Head.SHA)
+	v, err := look(ctx, a, s.org, s.repo, s.number)
 	if err != nil {
 		return err
 	}
-	stored, err := storedTree(ctx, a, s.org, s.repo, s.number)
-	if err != nil || stored == tree {
-		return err
+	if newestTree(v.comments, v.isBot) != v.tree {
+		if err := a.GitHub.CreateComment(ctx, s.org, s.repo, s.number, fmt.Sprintf(addedFormat, v.tree)); err != nil {
+			return fmt.Errorf("commenting: %w", err)
+		}
 	}
-	if err := a.GitHub.CreateComment(ctx, s.org, s.repo, s.number, fmt.Sprintf(addedFormat, tree)); err != nil {
-		return fmt.Errorf("commenting: %w", err)
+	for _, c := range v.comments {
+		if isRemovalNotice(c) && v.isBot(c.User) {
+			if err := a.GitHub.DeleteComment(ctx, s.org, s.repo, c.ID); err != nil {
+				a.Log.ErrorContext(ctx, "an outdated comment stays", "comment", c.ID, "error", err)
+			}
+		}
 	}
 	return nil
 }
+
+func isRemovalNotice(c github.IssueComment) bool { return strings.Contains(c.Body, removalNotice) }
 
 func treeOf(ctx context.Context, a *plugins.Agent, org, repo, commit string) (string, error) {
 	c, err := a.GitHub.GetSingleCommit(ctx, org, repo, commit)

@@ -130,7 +130,7 @@ func TestProbe20_NewCommits(t *testing.T) {
 	w.Push("change", map[string]string{"y": "1"})
 	w.WantLabels(n, "")
 	w.WantComments(n, removalNotice)
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/synchronize")
 	w.WantComments(n, removalNotice)
 	w.Comment("bob", n, "/lgtm")
 	w.WantLabels(n, "lgtm")
@@ -208,4 +208,27 @@ func TestOwnersWithoutCollaborators(t *testing.T) {
 	w.Push("change", map[string]string{"a/x": "y"})
 	w.Comment("eve", n, "/lgtm")
 	w.WantLabels(n, "lgtm")
+}
+
+func TestTreeAndCommentsAreAskedForAtOnce(t *testing.T) {
+	w, n := newWorld(t, "lgtm: [{repos: [o], store_tree_hash: true}]")
+	w.Comment("eve", n, "hello")
+	a := w.Agent("x")
+	once, err := lookAtOnce(t.Context(), a, plugintest.Org, plugintest.Repo, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	comments, err := a.GitHub.ListIssueComments(t.Context(), plugintest.Org, plugintest.Repo, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := treeOf(t.Context(), a, plugintest.Org, plugintest.Repo, w.Head("change"))
+	if err != nil || tree != once.tree || len(once.comments) != len(comments) {
+		t.Fatalf("%+v, want tree %s and %+v (%v)", once, tree, comments, err)
+	}
+	for i, c := range once.comments {
+		if c.ID != comments[i].ID || c.Body != comments[i].Body || c.User.Login != comments[i].User.Login || !c.CreatedAt.Equal(comments[i].CreatedAt) || !c.UpdatedAt.Equal(comments[i].UpdatedAt) {
+			t.Errorf("comment %+v, want %+v", c, comments[i])
+		}
+	}
 }

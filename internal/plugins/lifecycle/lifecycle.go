@@ -38,6 +38,7 @@ func New() *plugins.Plugin {
 	return &plugins.Plugin{
 		Name:        Name,
 		Description: "The lifecycle plugin closes, reopens, and flags issues and pull requests as active, stale, rotten or frozen.",
+		Labels:      []plugins.ManagedLabel{{Name: frozen, Present: "it is kept open"}, {Name: stale, Present: "nobody seems to care for it; anybody may close it, /remove-lifecycle stale takes that back"}, {Name: rotten, Present: "nobody has cared for it for long; anybody may close it, /remove-lifecycle rotten takes that back"}},
 		Commands: []plugins.Command{
 			{
 				Usage: "/reopen", Who: plugins.Decides("Authors and collaborators."),

@@ -27,7 +27,7 @@ func New() *plugins.Plugin {
 	return &plugins.Plugin{
 		Name:        Name,
 		Description: "The mergecommitblocker plugin keeps pull requests from being merged that hold merge commits, by the '" + plugins.LabelMergeCommits + "' label.",
-		Labels:      []plugins.ManagedLabel{{Name: plugins.LabelMergeCommits, Present: "it holds merge commits; rebase it onto its base"}},
+		Labels:      []plugins.ManagedLabel{{Name: plugins.LabelMergeCommits, Present: "it holds merge commits; rebase it"}},
 		Handlers:    plugins.Handlers{PullRequest: handle},
 	}
 }

@@ -17,7 +17,7 @@ func TestProbe36_MergeCommits(t *testing.T) {
 	w.MergeInto("change", "main")
 	w.WantLabels(n, plugins.LabelMergeCommits)
 	w.WantComments(n, marker)
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/synchronize")
 	w.WantComments(n, marker)
 	base, head := w.Head("main"), w.Head("change")
 	for name, tc := range map[string]struct {

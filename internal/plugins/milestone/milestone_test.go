@@ -36,6 +36,8 @@ func TestMilestones(t *testing.T) {
 	w.WantComments(n, "@bob", "no open milestone `v1.1'@eve`. The open milestones are `v1.10`, `v1.9`. `/milestone clear` clears")
 	w.HandleAgain("issue_comment")
 	w.WantComments(n, "@bob", "no open milestone")
+	w.Comment("alice", n, "/milestone v1.9\n/milestone v1.10")
+	w.WantMilestone(n, "v1.10")
 	w.CloseIssue("eve", n)
 	w.Comment("alice", n, "/milestone clear")
 	w.WantMilestone(n, "")

@@ -114,6 +114,16 @@ func newWorld(t *testing.T, opts plugintest.Options) (w *plugintest.World, numbe
 	return w, w.Pull("eve", "change", "T", ""), w.Head("change")
 }
 
+// statusesWritten is how many statuses a commit has, older ones too.
+func statusesWritten(t *testing.T, w *plugintest.World, sha string) int {
+	t.Helper()
+	all, _, err := w.As("boss").Repositories.ListStatuses(t.Context(), "o", "r", sha, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
 func TestProbe28_Override(t *testing.T) {
 	w, n, head := newWorld(t, plugintest.Options{})
 	w.Collaborator("alice", "admin")
@@ -138,9 +148,10 @@ func TestProbe28_Override(t *testing.T) {
 		made[0].Spec.Refs.BaseSHA != w.Head("main") || made[0].Status.PrevReportStates[v1.GitHubReporterName] != v1.SuccessState || !strings.Contains(made[0].Status.URL, "#issuecomment") {
 		t.Errorf("jobs %+v", made)
 	}
-	w.HandleAgain("issue_comment")
-	if len(w.Jobs()) != 1 {
-		t.Error("a second job")
+	written := statusesWritten(t, w, head)
+	w.HandleAgain("issue_comment/created")
+	if len(w.Jobs()) != 1 || statusesWritten(t, w, head) != written {
+		t.Error("a second job or status")
 	}
 	w.WantComments(n, "not authorised", "nope", "needs the name", "Overrode")
 

@@ -294,10 +294,15 @@ func (w *World) Handle(id, kind string, payload []byte) {
 	if event == nil {
 		return
 	}
-	var peek struct{ Action string }
+	var peek struct {
+		Action string
+		Sender struct{ Login string }
+	}
 	_ = json.Unmarshal(payload, &peek) // only for messages
 	w.events = append(w.events, kind+"/"+peek.Action)
-	w.last[kind] = delivery{id, kind, payload}
+	if peek.Sender.Login != "bot" {
+		w.last[kind], w.last[kind+"/"+peek.Action] = delivery{id, kind, payload}, delivery{id, kind, payload}
+	}
 	ctx, agent := w.tb.Context(), w.Agent(id)
 	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
 		w.note(b.Run(ctx, agent))
@@ -673,8 +678,9 @@ func (w *World) WantJobs(want string) {
 	}
 }
 
-// HandleAgain gives the last delivery of a kind to the plugin once more, as after
-// a crash in the middle of it.
+// HandleAgain gives the last delivery of a kind, or of a kind and an action
+// ("pull_request/opened"), to the plugin once more, as after a crash in the middle
+// of it. What the bot itself caused does not count.
 func (w *World) HandleAgain(kind string) {
 	w.tb.Helper()
 	d, ok := w.last[kind]

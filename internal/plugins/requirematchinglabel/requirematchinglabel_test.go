@@ -101,7 +101,7 @@ func TestProbe34_RequiredLabels(t *testing.T) {
 	}
 	w.WantLabels(n, "needs-kind")
 	w.WantComments(n, "What kind?")
-	w.HandleAgain("issues")
+	w.HandleAgain("issues/opened")
 	w.WantComments(n, "What kind?")
 	w.AddLabel("boss", n, "kind/bug")
 	w.WantLabels(n, "kind/bug")
@@ -110,7 +110,7 @@ func TestProbe34_RequiredLabels(t *testing.T) {
 	w.WantLabels(n, "needs-kind")
 	w.RemoveLabel("boss", n, "needs-kind")
 	w.WantLabels(n, "")
-	if len(waited) != 1 {
+	if len(waited) != 2 {
 		t.Errorf("events about labels wait for nothing, waited %v", waited)
 	}
 	w.Comment("eve", n, "/check-required-labels\r\n")

@@ -31,7 +31,7 @@ func New() *plugins.Plugin {
 				s.S, s.M, s.L, s.Xl, s.Xxl)}
 		},
 		Snippet:  "size:\n  s: 10\n  m: 30\n  l: 100\n  xl: 500\n  xxl: 1000\n",
-		Labels:   []plugins.ManagedLabel{{Name: "size/*", Present: "how many lines it changes"}},
+		Labels:   []plugins.ManagedLabel{{Name: prefix + "*", Present: "so many lines are changed"}},
 		Handlers: plugins.Handlers{PullRequest: handle},
 	}
 }

@@ -110,7 +110,7 @@ func TestProbe30_Sizes(t *testing.T) {
 	w.AddLabel("boss", n, "sizes")
 	w.Push("change", map[string]string{"y": "line\n"})
 	w.WantLabels(n, "size/M,sizes")
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/synchronize")
 	w.WantLabels(n, "size/M,sizes")
 	w.Push("change", map[string]string{"y": lines(971)})
 	w.WantLabels(n, "size/XXL,sizes")

@@ -3,6 +3,9 @@ package skip
 import (
 	"testing"
 
+	"prow/internal/config"
+	"prow/internal/forge/github"
+	"prow/internal/plugins"
 	"prow/internal/plugins/plugintest"
 )
 
@@ -27,6 +30,19 @@ presubmits:
     context: both
     optional: true
     branches: [release]` + spec
+
+func TestARequiredContextStaysWhateverAnotherJobOfItSays(t *testing.T) {
+	job := func(name string, optional bool) config.Presubmit {
+		return config.Presubmit{JobBase: config.JobBase{Name: name}, Reporter: config.Reporter{Context: "c"}, Optional: optional}
+	}
+	results := []plugins.Result{{Context: "c", State: github.StatusFailure}}
+	if got := decide(results, []config.Presubmit{job("a", true), job("b", false)}, "main", nil); got != nil {
+		t.Errorf("got %+v", got)
+	}
+	if got := decide(results, []config.Presubmit{job("a", true)}, "main", nil); len(got) != 1 || !got[0].Green() {
+		t.Errorf("got %+v", got)
+	}
+}
 
 func TestProbe29_Skip(t *testing.T) {
 	t.Parallel()

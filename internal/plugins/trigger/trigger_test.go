@@ -80,7 +80,7 @@ func TestADeliveryHandledTwiceStartsAJobOnce(t *testing.T) {
 	change(w, "alice", "change")
 	w.TakeJobs()
 	w.Push("change", map[string]string{"y": "z"})
-	w.HandleAgain("pull_request")
+	w.HandleAgain("pull_request/synchronize")
 	w.WantJobs("a,c")
 }
 
