@@ -60,6 +60,8 @@ func TestLabelsSayWhatTheStatusSays(t *testing.T) {
 	w.Status(head, statusContext, "success")
 	w.WantLabels(n, plugins.LabelCLAYes)
 	w.RemoveLabel("boss", n, plugins.LabelCLAYes)
+	w.Status(old, statusContext, "failure")
+	w.WantLabels(n, "") // what is told of another commit is no matter
 	w.Comment("eve", n, "/check-cla\r\n")
 	w.WantLabels(n, plugins.LabelCLAYes)
 	w.WantComments(n)
