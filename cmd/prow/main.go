@@ -26,6 +26,7 @@ import (
 	"prow/internal/exporter"
 	"prow/internal/externalplugins/cherrypicker"
 	"prow/internal/externalplugins/needsrebase"
+	"prow/internal/externalplugins/refresh"
 	"prow/internal/forge/local"
 	"prow/internal/ghproxy"
 	"prow/internal/gitmirror"
@@ -61,6 +62,7 @@ func components() []*cobra.Command {
 		mkpj.Command(),
 		mkpod.Command(),
 		needsrebase.Command(),
+		refresh.Command(),
 		sinker.Command(),
 		statusreconciler.Command(),
 		tide.Command(),
@@ -73,7 +75,7 @@ func components() []*cobra.Command {
 // external are the external plugins of this project, by name.
 func external() map[string]*plugins.Plugin {
 	byName := map[string]*plugins.Plugin{}
-	for _, p := range []*plugins.Plugin{cherrypicker.Describe(), needsrebase.Describe()} {
+	for _, p := range []*plugins.Plugin{cherrypicker.Describe(), needsrebase.Describe(), refresh.Describe()} {
 		byName[p.Name] = p
 	}
 	return byName

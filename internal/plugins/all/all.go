@@ -12,6 +12,7 @@ import (
 	"prow/internal/plugins/cherrypickapproved"
 	"prow/internal/plugins/cherrypickunapproved"
 	"prow/internal/plugins/cla"
+	"prow/internal/plugins/configupdater"
 	"prow/internal/plugins/dco"
 	"prow/internal/plugins/help"
 	"prow/internal/plugins/hold"
@@ -48,6 +49,7 @@ func Plugins() map[string]*plugins.Plugin {
 		cherrypickapproved.New(),
 		cherrypickunapproved.New(),
 		cla.New(),
+		configupdater.New(),
 		dco.New(),
 		help.New(),
 		hold.New(),

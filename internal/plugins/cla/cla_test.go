@@ -60,6 +60,12 @@ func TestLabelsSayWhatTheStatusSays(t *testing.T) {
 	w.Status(head, statusContext, "success")
 	w.WantLabels(n, plugins.LabelCLAYes)
 	w.RemoveLabel("boss", n, plugins.LabelCLAYes)
+	w.Status(old, statusContext, "failure")
+	// A search may find the pull request by any of its commits.
+	if err := check(t.Context(), w.Agent("search"), "o", "r", n, old); err != nil {
+		t.Error(err)
+	}
+	w.WantLabels(n, "") // what is told of another commit is no matter
 	w.Comment("eve", n, "/check-cla\r\n")
 	w.WantLabels(n, plugins.LabelCLAYes)
 	w.WantComments(n)

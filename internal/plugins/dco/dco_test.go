@@ -134,6 +134,12 @@ func TestARepairedPushClearsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	late := *pr
+	late.Head.SHA = w.Parent(head)
+	if err := check(t.Context(), w.Agent("late"), &late); err != nil {
+		t.Error(err)
+	}
+	w.WantStatuses(late.Head.SHA, map[string]string{}) // it is the head no longer
 	commits, err := gitCommits(t.Context(), w.Agent("").Git, pr)
 	if err != nil || len(commits) != 1 || commits[0].SHA != head || len(unsigned(commits)) != 0 {
 		t.Errorf("git says %+v, %v", commits, err)

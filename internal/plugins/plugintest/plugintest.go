@@ -30,6 +30,7 @@ import (
 	"time"
 
 	gogithub "github.com/google/go-github/v75/github"
+	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -86,6 +87,8 @@ type World struct {
 	Plugins *pluginconfig.Configuration
 	// ProwJobs holds what the plugin creates.
 	ProwJobs client.Client
+	// ConfigMapSize is the metric of that name.
+	ConfigMapSize *prometheus.GaugeVec
 
 	mu     sync.Mutex
 	queue  []delivery
@@ -209,6 +212,7 @@ func (w *World) connect() {
 	scheme, err := kube.NewScheme()
 	must(w.tb, err)
 	w.ProwJobs = fake.NewClientBuilder().WithScheme(scheme).Build()
+	w.ConfigMapSize = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prow_configmap_size_bytes"}, []string{"name", "namespace"})
 }
 
 // receive takes a webhook.
@@ -338,7 +342,7 @@ func (w *World) Agent(delivery string) *plugins.Agent {
 		jobs = w.opts.ProwJobs(jobs)
 	}
 	return &plugins.Agent{
-		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Git: w.cache, Cluster: func(string) (client.Client, error) { return jobs, nil }, Delivery: delivery, Now: time.Now, Log: log,
+		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Git: w.cache, Cluster: func(string) (client.Client, error) { return jobs, nil }, ConfigMapSize: w.ConfigMapSize, Delivery: delivery, Now: time.Now, Log: log,
 		Owners: &owners.Client{Cache: w.owners, Forge: mine, Settings: plugins.OwnersSettings(w.Config, w.Plugins), Log: log},
 	}
 }

@@ -40,14 +40,17 @@ func (f *findings) any() bool {
 	return f.aliases != nil || len(f.wrong) > 0 || len(f.strangers) > 0
 }
 
-// comments are the texts by what they begin with; empty ones are not to be there.
-func (f *findings) comments(joinURL string, names owners.Settings) map[string]string {
-	out := map[string]string{strangersMarker: "", aliasesMarker: "", emptyMarker: ""}
+// comment is a text by what it begins with; an empty one is not to be there.
+type comment struct{ marker, text string }
+
+// comments are those about everything but single files.
+func (f *findings) comments(joinURL string, names owners.Settings) []comment {
+	broken, untidy, untrusted := "", "", ""
 	if f.aliases != nil {
-		out[aliasesMarker] = plugins.Say(aliasesMarker + "\n\n" + plugins.Code(names.Aliases) + ": " + plugins.Code(f.aliases.Error()))
+		broken = plugins.Say(aliasesMarker + "\n\n" + plugins.Code(names.Aliases) + ": " + plugins.Code(f.aliases.Error()))
 	}
 	if len(f.emptyAliases) > 0 {
-		out[emptyMarker] = plugins.Say(emptyMarker + " " + quoted(f.emptyAliases) + ". Please take them out of " + plugins.Code(names.Aliases) + ".")
+		untidy = plugins.Say(emptyMarker + " " + quoted(f.emptyAliases) + ". Please take them out of " + plugins.Code(names.Aliases) + ".")
 	}
 	if len(f.strangers) > 0 {
 		var b strings.Builder
@@ -60,9 +63,9 @@ func (f *findings) comments(joinURL string, names owners.Settings) map[string]st
 			fmt.Fprintf(&b, "- %s: %s (%s)\n", plugins.Code(s.login), s.reason, quoted(s.files))
 		}
 		fmt.Fprintf(&b, "\nThey can be owners once they have [joined](%s), or are trusted otherwise. After that comment `/verify-owners` to have this looked at again.", joinURL)
-		out[strangersMarker] = plugins.Say(b.String())
+		untrusted = plugins.Say(b.String())
 	}
-	return out
+	return []comment{{aliasesMarker, broken}, {emptyMarker, untidy}, {strangersMarker, untrusted}}
 }
 
 func quoted(names []string) string {

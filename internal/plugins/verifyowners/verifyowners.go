@@ -111,8 +111,8 @@ func verify(ctx context.Context, a *plugins.Agent, pr *github.PullRequest) error
 	// The label comes first: what it keeps from being merged is never without it.
 	errs := []error{a.SetLabel(ctx, org, repo, pr.Number, labels, plugins.LabelInvalidOwnersFile, found.any())}
 	errs = append(errs, review(ctx, a, pr, found.wrong))
-	for marker, text := range found.comments(a.Plugins.TriggerFor(org, repo).JoinOrgURL, names) {
-		errs = append(errs, a.KeepComment(ctx, org, repo, pr.Number, marker, text))
+	for _, c := range found.comments(a.Plugins.TriggerFor(org, repo).JoinOrgURL, names) {
+		errs = append(errs, a.KeepComment(ctx, org, repo, pr.Number, c.marker, c.text))
 	}
 	return errors.Join(errs...)
 }

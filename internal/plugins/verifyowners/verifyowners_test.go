@@ -230,8 +230,12 @@ func TestAliasesAreChecked(t *testing.T) {
 	w.Push("change", map[string]string{"OWNERS_ALIASES": "aliases:\n  team: [alice, bob]\n", "b/OWNERS": "approvers: [team]\n"})
 	w.WantLabels(n, "")
 	w.WantComments(n)
+	// What counts is the outcome of the merge: the alias is on the base branch only.
+	w.Push("late", map[string]string{"c/OWNERS": "approvers: [crew]\n"})
+	w.Push("main", map[string]string{"OWNERS_ALIASES": "aliases:\n  crew: [bob]\n  team: [bob]\n"})
+	late := w.Pull("alice", "late", "T", "")
+	w.WantLabels(late, "")
 	// What conflicts with its base is looked at as its author wrote it.
-	w.Push("main", map[string]string{"OWNERS_ALIASES": "aliases:\n  team: [bob]\n"})
 	w.Push("change", map[string]string{"OWNERS_ALIASES": "aliases:\n  team: [eve]\n"})
 	w.WantLabels(n, plugins.LabelInvalidOwnersFile)
 }
