@@ -45,6 +45,7 @@ type Flags struct {
 	HMACFile string
 	Store    string
 	DryRun   bool
+	LogLevel string
 }
 
 // Bind registers the flags for a program with a name.
@@ -54,15 +55,16 @@ func (f *Flags) Bind(fs *pflag.FlagSet, name string) {
 	fs.StringVar(&f.HMACFile, "hmac-secret-file", "/etc/webhook/hmac", "File with the secrets that sign deliveries.")
 	fs.StringVar(&f.Store, "store", name+".db", "Where deliveries are kept until they are handled: an SQLite file of this process, or a PostgreSQL database (postgres://...) that replicas share.")
 	fs.BoolVar(&f.DryRun, "dry-run", true, "Change nothing on GitHub.")
-	level := fs.String("log-level", "", "Accepted, and of no effect: the level is that of the configuration.")
-	_ = level
-	_ = fs.MarkHidden("log-level") // the flag exists
+	fs.StringVar(&f.LogLevel, "log-level", "info", "Level of the log: debug, info, warn or error.")
 }
 
 // Validate checks the flags.
 func (f *Flags) Validate() error {
 	if f.Port < 0 || f.Port > 65535 {
 		return fmt.Errorf("--port=%d is not a port", f.Port)
+	}
+	if _, err := service.ParseLevel(f.LogLevel); err != nil {
+		return fmt.Errorf("--log-level: %w", err)
 	}
 	return nil
 }
@@ -86,6 +88,11 @@ type Server struct {
 
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context, rt *service.Runtime) error {
+	level, err := service.ParseLevel(s.Flags.LogLevel)
+	if err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	rt.Level.Set(level)
 	var keys atomic.Pointer[webhook.Keys]
 	if _, err := rt.Secrets.File(s.Flags.HMACFile, func(b []byte) error {
 		parsed, err := webhook.ParseKeys(b)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"prow/internal/service"
 )
 
 // Name of the component.
@@ -32,6 +34,11 @@ type Options struct {
 	MaxDelaySeconds, MaxDelayV4Seconds int
 	RequestTimeoutSeconds              uint
 
+	LogLevel     string
+	PushGateway  string
+	PushInterval time.Duration
+	ServeMetrics bool
+
 	upstream *url.URL
 	prune    time.Duration
 }
@@ -53,6 +60,10 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.IntVar(&o.GetThrottleMS, "get-throttling-time-ms", 0, "Time between two reads on a budget, in milliseconds. Requests are spaced only if this and the time for writes are set.")
 	fs.IntVar(&o.MaxDelaySeconds, "throttling-max-delay-duration-seconds", 30, "Longest wait of a request for its time slot.")
 	fs.IntVar(&o.MaxDelayV4Seconds, "throttling-max-delay-duration-v4-seconds", 30, "The same for GraphQL.")
+	fs.StringVar(&o.LogLevel, "log-level", "info", "Level of the log: debug, info, warn or error.")
+	fs.StringVar(&o.PushGateway, "push-gateway", "", "Endpoint of a Prometheus push gateway that gets the metrics. Empty: they are served.")
+	fs.DurationVar(&o.PushInterval, "push-gateway-interval", time.Minute, "Time between two pushes.")
+	fs.BoolVar(&o.ServeMetrics, "serve-metrics", false, "Serve the metrics although they are pushed.")
 	fs.UintVar(&o.RequestTimeoutSeconds, "request-timeout", 30, "Time limit of a request, in seconds.")
 }
 
@@ -88,6 +99,12 @@ func (o *Options) Validate() error {
 	}
 	if o.Concurrency <= 0 {
 		add("--concurrency=%d must be positive", o.Concurrency)
+	}
+	if _, err := service.ParseLevel(o.LogLevel); err != nil {
+		add("--log-level: %w", err)
+	}
+	if o.PushInterval <= 0 && o.PushGateway != "" {
+		add("--push-gateway-interval=%s must be positive", o.PushInterval)
 	}
 	if o.RequestTimeoutSeconds == 0 {
 		add("--request-timeout must be positive")

@@ -28,6 +28,12 @@ const pruneInterval = time.Hour
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
+	level, err := service.ParseLevel(o.LogLevel)
+	if err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	rt.Level.Set(level)
+	rt.Push(service.PushGateway{Endpoint: o.PushGateway, Interval: o.PushInterval, ServeMetrics: o.ServeMetrics})
 	proxy, err := New(ctx, rt, o)
 	if err != nil {
 		return err

@@ -77,6 +77,13 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.GracePeriod, "grace-period", 180*time.Second, "How long running handlers may take at shutdown.")
 	fs.DurationVar(&o.SweepEvery, "redelivery-interval", 15*time.Minute, "How often the forge is asked for deliveries that failed, to have them delivered again; 0 is never.")
 	fs.DurationVar(&o.SweepWindow, "redelivery-window", 72*time.Hour, "How old these may be; the forge remembers them for some days.")
+	for _, name := range []string{
+		"slack-token-file", "bugzilla-endpoint", "bugzilla-github-external-tracker-id", "bugzilla-api-key-path", "bugzilla-auth-method",
+		"jira-endpoint", "jira-bearer-token-file", "jira-username", "jira-password-file",
+	} {
+		fs.String(name, "", "Accepted, and of no effect while no plugin of this program talks to that service.")
+		_ = fs.MarkHidden(name) // the flag exists
+	}
 	fs.BoolVar(&o.DryRun, "dry-run", true, "Change nothing on GitHub and in the cluster.")
 }
 
@@ -153,6 +160,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options, all map[string]*p
 
 	handler := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{}).Measure(mux)
 
+	rt.ShutdownTakes(o.GracePeriod + 10*time.Second)
 	// The inbox stops after the server, so that what is accepted last is handled too.
 	group, groupCtx := errgroup.WithContext(ctx)
 	boxCtx, stopBox := context.WithCancel(context.WithoutCancel(ctx))

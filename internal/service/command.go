@@ -87,7 +87,8 @@ func Frugal(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// shutdownLimit is how long a component may take to finish what it accepted.
+// shutdownLimit is how long a component may take to finish what it accepted, if it
+// does not ask for more; see Runtime.ShutdownTakes.
 const shutdownLimit = time.Minute
 
 // acceptUnused takes the flags of the groups for configuration and GitHub that a
@@ -161,6 +162,7 @@ func finish(ctx context.Context, rt *Runtime, limit time.Duration, run func(cont
 		return err
 	case <-ctx.Done():
 	}
+	limit = max(limit, time.Duration(rt.shutdown.Load()))
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

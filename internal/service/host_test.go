@@ -101,6 +101,12 @@ func TestWhatHangsIsLeftBehind(t *testing.T) {
 	if err := finish(ctx, rt, time.Millisecond, func(context.Context, *Runtime) error { <-release; return errors.New("late") }); err != nil {
 		t.Error(err)
 	}
+	rt.ShutdownTakes(time.Minute)
+	slow := make(chan struct{})
+	time.AfterFunc(50*time.Millisecond, func() { close(slow) })
+	if err := finish(ctx, rt, time.Millisecond, func(context.Context, *Runtime) error { <-slow; return errors.New("in time") }); err == nil {
+		t.Error("a component that asks for more time does not get it")
+	}
 	if err := finish(ctx, rt, time.Minute, func(context.Context, *Runtime) error { return errors.New("bad end") }); err == nil {
 		t.Error("an error at the end is lost")
 	}

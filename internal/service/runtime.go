@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,6 +30,9 @@ type Runtime struct {
 	readyOnce sync.Once
 	ready     chan struct{}
 	gateway   chan PushGateway
+
+	// shutdown is how long the end may take, in nanoseconds.
+	shutdown atomic.Int64
 
 	mu     sync.Mutex
 	checks []func() error
@@ -65,6 +70,9 @@ func (r *Runtime) checkReady() error {
 	}
 	return nil
 }
+
+// ShutdownTakes asks for more time to finish what was accepted than the usual minute.
+func (r *Runtime) ShutdownTakes(limit time.Duration) { r.shutdown.Store(int64(limit)) }
 
 // Push has the metrics pushed from now on; what is asked for first counts. It
 // does nothing without an endpoint, and where a host of several components
