@@ -16,7 +16,7 @@ func (u *ConfigUpdater) Matcher() func(path string) (ConfigMapSpec, bool) {
 	type entry struct {
 		glob    string
 		literal int
-		re      *regexp.Regexp
+		matches func(path string) bool
 	}
 	var entries []entry
 	for _, glob := range sortedKeys(u.Maps) {
@@ -24,14 +24,14 @@ func (u *ConfigUpdater) Matcher() func(path string) (ConfigMapSpec, bool) {
 		if literal < 0 {
 			literal = len(glob) + 1 // the path itself goes before all globs
 		}
-		entries = append(entries, entry{glob, literal, globRegexp(glob)})
+		entries = append(entries, entry{glob, literal, globMatcher(glob)})
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(b.literal, a.literal), cmp.Compare(len(b.glob), len(a.glob)))
 	})
 	return func(path string) (ConfigMapSpec, bool) {
 		for _, e := range entries {
-			if e.re.MatchString(path) {
+			if e.matches(path) {
 				return u.Maps[e.glob], true
 			}
 		}
@@ -39,16 +39,15 @@ func (u *ConfigUpdater) Matcher() func(path string) (ConfigMapSpec, bool) {
 	}
 }
 
-// globRegexp makes an expression of a glob: * and ? stay within a directory, ** does
-// not, {a,b} are alternatives, [a-z] is a class. Brackets that are not closed stand
-// for themselves.
-func globRegexp(glob string) *regexp.Regexp {
+// globMatcher tells whether a path matches a glob: * and ? stay within a directory,
+// ** does not, {a,b} are alternatives, [a-z] is a class. Brackets that are not closed
+// stand for themselves, and so does a glob that makes no expression, such as [z-a].
+func globMatcher(glob string) func(path string) bool {
 	re, err := regexp.Compile(`\A` + translateGlob(glob) + `\z`)
 	if err != nil {
-		// A class that is none, such as [z-a].
-		re = regexp.MustCompile(`\A` + regexp.QuoteMeta(glob) + `\z`)
+		return func(path string) bool { return path == glob }
 	}
-	return re
+	return re.MatchString
 }
 
 func translateGlob(glob string) string {
