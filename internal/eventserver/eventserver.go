@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -93,20 +92,8 @@ func (s *Server) Run(ctx context.Context, rt *service.Runtime) error {
 		return fmt.Errorf("--log-level: %w", err)
 	}
 	rt.Level.Set(level)
-	var keys atomic.Pointer[webhook.Keys]
-	if _, err := rt.Secrets.File(s.Flags.HMACFile, func(b []byte) error {
-		parsed, err := webhook.ParseKeys(b)
-		if err != nil {
-			return err
-		}
-		for _, list := range parsed {
-			for _, k := range list {
-				rt.Secrets.Add(k.Value)
-			}
-		}
-		keys.Store(&parsed)
-		return nil
-	}); err != nil {
+	keys, err := webhook.FollowKeys(rt.Secrets, s.Flags.HMACFile)
+	if err != nil {
 		return fmt.Errorf("--hmac-secret-file: %w", err)
 	}
 	db, err := store.Open(ctx, s.Flags.Store)
@@ -124,7 +111,7 @@ func (s *Server) Run(ctx context.Context, rt *service.Runtime) error {
 		return errors.Join(err, listener.Close())
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", webhook.NewAcceptor(func() webhook.Keys { return *keys.Load() }, box.Take, time.Now, rt.Log, rt.Metrics))
+	mux.Handle("/", webhook.NewAcceptor(keys, box.Take, time.Now, rt.Log, rt.Metrics))
 	mux.HandleFunc("/help", s.help)
 
 	handler := service.NewHTTPMetrics(rt.Metrics, rt.Name, service.HTTPBuckets{}).Measure(mux)

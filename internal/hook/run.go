@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -195,20 +194,7 @@ func owner() string {
 
 // secrets are the current keys of the webhook and token of administrators.
 func (o *Options) secrets(rt *service.Runtime) (keys func() webhook.Keys, adminToken func() string, err error) {
-	var current atomic.Pointer[webhook.Keys]
-	if _, err := rt.Secrets.File(o.HMACFile, func(b []byte) error {
-		parsed, err := webhook.ParseKeys(b)
-		if err != nil {
-			return err
-		}
-		for _, list := range parsed {
-			for _, k := range list {
-				rt.Secrets.Add(k.Value)
-			}
-		}
-		current.Store(&parsed)
-		return nil
-	}); err != nil {
+	if keys, err = webhook.FollowKeys(rt.Secrets, o.HMACFile); err != nil {
 		return nil, nil, fmt.Errorf("--hmac-secret-file: %w", err)
 	}
 	adminToken = func() string { return "" }
@@ -219,7 +205,7 @@ func (o *Options) secrets(rt *service.Runtime) (keys func() webhook.Keys, adminT
 		}
 		adminToken = func() string { return token().Reveal() }
 	}
-	return func() webhook.Keys { return *current.Load() }, adminToken, nil
+	return keys, adminToken, nil
 }
 
 func (o *Options) open(ctx context.Context, rt *service.Runtime) (*store.Store, error) {

@@ -9,9 +9,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"prow/internal/secret"
 )
 
 // Keys are the secrets with which a forge signs its deliveries, by "org/repo",
@@ -106,4 +109,26 @@ func redactedYAML(err error) string {
 		return "see " + place
 	}
 	return "they cannot be parsed"
+}
+
+// FollowKeys reads the secret file and follows its changes; the secrets in it are
+// censored in logs.
+func FollowKeys(secrets *secret.Store, path string) (func() Keys, error) {
+	var current atomic.Pointer[Keys]
+	if _, err := secrets.File(path, func(b []byte) error {
+		parsed, err := ParseKeys(b)
+		if err != nil {
+			return err
+		}
+		for _, list := range parsed {
+			for _, k := range list {
+				secrets.Add(k.Value)
+			}
+		}
+		current.Store(&parsed)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return func() Keys { return *current.Load() }, nil
 }

@@ -70,7 +70,7 @@ var rules = []rule{
 	{room: "internal/plugins/plugintest", may: append([]string{"internal/plugins", "internal/forge/local"}, domain...), heavy: true},
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/store/storetest", may: []string{"internal/store"}},
-	{room: "internal/webhook", may: []string{"api", "internal/service", "internal/store"}},
+	{room: "internal/webhook", may: []string{"api", "internal/secret", "internal/service", "internal/store"}},
 	{room: "internal/eventserver", may: append([]string{"internal/plugins", "internal/webhook"}, domain...), heavy: true},
 	{room: "internal/externalplugins", may: append([]string{"internal/plugins", "internal/eventserver", "internal/report", "internal/report/github"}, domain...), heavy: true},
 	{room: "internal/explainpr", may: append([]string{"internal/plugins"}, domain...), heavy: true},
