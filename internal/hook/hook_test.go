@@ -90,14 +90,21 @@ func prepareProgram(t *testing.T, pluginsYAML, hmac string, all ...*plugins.Plug
 	for name, content := range map[string]string{"config.yaml": "{}", "plugins.yaml": pluginsYAML, "hmac": hmac, "admin": "administrator", "kubeconfig": kubeconfig, "token": "t0ken"} {
 		p.write(name, content)
 	}
-	p.opts = &Options{
-		Config: config.DefaultOptions(), Plugins: pluginconfig.Options{Path: p.path("plugins.yaml")}, WebhookPath: "/hook", Address: "127.0.0.1", HMACFile: p.path("hmac"),
-		AdminTokenFile: p.path("admin"), Store: p.path("hook.db"), CacheDir: p.path("cache"), GracePeriod: 10 * time.Second, SweepWindow: time.Hour,
-	}
-	p.opts.Config.ConfigPath = p.path("config.yaml")
-	p.opts.Kubernetes.Kubeconfig = p.path("kubeconfig")
-	p.opts.GitHub = github.Flags{Host: "github.com", Endpoints: []string{p.forge.URL}, GraphQLEndpoint: p.forge.URL + "/graphql", TokenPath: p.path("token"), MaxRetries: 1, RequestTimeout: 10 * time.Second}
+	p.opts = optionsIn(p.dir, p.forge.URL)
 	return p
+}
+
+// optionsIn are the options of a program whose files are in a directory.
+func optionsIn(dir, forge string) *Options {
+	path := func(name string) string { return filepath.Join(dir, name) }
+	o := &Options{
+		Config: config.DefaultOptions(), Plugins: pluginconfig.Options{Path: path("plugins.yaml")}, WebhookPath: "/hook", Address: "127.0.0.1", HMACFile: path("hmac"),
+		AdminTokenFile: path("admin"), Store: path("hook.db"), CacheDir: path("cache"), GracePeriod: 10 * time.Second, SweepWindow: time.Hour,
+	}
+	o.Config.ConfigPath = path("config.yaml")
+	o.Kubernetes.Kubeconfig = path("kubeconfig")
+	o.GitHub = github.Flags{Host: "github.com", Endpoints: []string{forge}, GraphQLEndpoint: forge + "/graphql", TokenPath: path("token"), MaxRetries: 1, RequestTimeout: 10 * time.Second}
+	return o
 }
 
 func (p *program) path(name string) string { return filepath.Join(p.dir, name) }

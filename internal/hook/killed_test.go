@@ -32,16 +32,18 @@ func commenter() *plugins.Plugin {
 
 // TestHookThatIsKilled is the process that TestAKillLosesNothingAndRepeatsNothing kills.
 func TestHookThatIsKilled(t *testing.T) {
-	options := os.Getenv("PROW_TEST_HOOK_OPTIONS")
-	if options == "" {
+	dir := os.Getenv("PROW_TEST_HOOK_DIR")
+	if dir == "" {
 		t.Skip("runs only as a child of TestAKillLosesNothingAndRepeatsNothing")
 	}
-	p := prepareProgram(t, "{}", "abc", commenter())
-	if err := json.Unmarshal([]byte(options), p.opts); err != nil {
+	o := optionsIn(dir, os.Getenv("PROW_TEST_HOOK_FORGE"))
+	var err error
+	if o.Port, err = strconv.Atoi(os.Getenv("PROW_TEST_HOOK_PORT")); err != nil {
 		t.Fatal(err)
 	}
+	p := commenter()
 	rt := service.NewRuntime(Name, slog.New(slog.NewTextHandler(os.Stderr, nil)), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store))
-	if err := Run(t.Context(), rt, p.opts, p.plugins); err != nil {
+	if err := Run(t.Context(), rt, o, map[string]*plugins.Plugin{p.Name: p}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -93,16 +95,11 @@ func TestAKillLosesNothingAndRepeatsNothing(t *testing.T) {
 	server := httptest.NewServer(forge)
 	defer server.Close()
 	p := prepareProgram(t, "plugins: {o: {plugins: [commenter]}}", "abc")
-	p.opts.GitHub.Endpoints = []string{server.URL}
-	p.opts.Port = freePort(t)
-	p.url = "http://127.0.0.1:" + strconv.Itoa(p.opts.Port)
-	options, err := json.Marshal(p.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := strconv.Itoa(freePort(t))
+	p.url = "http://127.0.0.1:" + port
 	start := func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHookThatIsKilled$")
-		cmd.Env = append(os.Environ(), "PROW_TEST_HOOK_OPTIONS="+string(options))
+		cmd.Env = append(os.Environ(), "PROW_TEST_HOOK_DIR="+p.dir, "PROW_TEST_HOOK_FORGE="+server.URL, "PROW_TEST_HOOK_PORT="+port)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,6 @@ import (
 
 // hooksForge has a webhook of ours and one of somebody else in each place.
 type hooksForge struct {
-	sweepForge
 	deliveries []github.HookDelivery
 	since      time.Time
 	repeated   []string

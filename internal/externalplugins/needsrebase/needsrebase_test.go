@@ -43,7 +43,6 @@ func TestProbe_ConflictsAreLabeled(t *testing.T) {
 
 // recorder is a forge that answers searches and records writes.
 type recorder struct {
-	answers  map[string][]string
 	asked    []string
 	wrote    []string
 	comments []github.IssueComment
