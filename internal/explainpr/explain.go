@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
+	"prow/internal/statusdesc"
 )
 
 // Report is what is said about a pull request.
@@ -142,12 +144,20 @@ func (x *explainer) tide(pr *github.PullRequest, org, repo string, labels []gith
 	for _, c := range statuses.Statuses {
 		switch {
 		case c.Context == tideContext:
-			s.Says = append(s.Says, plugins.Explanation{Waits: c.State != github.StatusSuccess, Text: "its status says: " + c.Description})
+			s.Says = append(s.Says, plugins.Explanation{Waits: c.State != github.StatusSuccess, Text: "its status says: " + words(c.Description)})
 		case c.State != github.StatusSuccess:
-			s.Says = append(s.Says, plugins.Explanation{Text: fmt.Sprintf("context %s is %s: %s", c.Context, c.State, c.Description)})
+			s.Says = append(s.Says, plugins.Explanation{Text: fmt.Sprintf("context %s is %s: %s", c.Context, c.State, words(c.Description))})
 		}
 	}
 	return s
+}
+
+// words are what a description says to people, without the base commit at its end.
+func words(description string) string {
+	if sha := statusdesc.BaseSHA(description); sha != "" {
+		description = strings.TrimSuffix(strings.TrimSuffix(description, sha), "BaseSHA:")
+	}
+	return strings.TrimRightFunc(description, unicode.IsSpace)
 }
 
 // tideContext is the status in which Tide says what it waits for.

@@ -13,6 +13,7 @@ import (
 	"prow/internal/plugins/approve"
 	"prow/internal/plugins/hold"
 	"prow/internal/plugins/plugintest"
+	"prow/internal/statusdesc"
 )
 
 func TestParsePull(t *testing.T) {
@@ -96,5 +97,17 @@ func TestExplain(t *testing.T) {
 	}
 	if _, err := x.explain(t.Context(), plugintest.Org, plugintest.Repo, 999); !github.IsNotFound(err) && !errors.Is(err, context.Canceled) {
 		t.Errorf("a pull request that is not there: %v", err)
+	}
+}
+
+func TestWords(t *testing.T) {
+	sha := strings.Repeat("a", 40)
+	for _, text := range []string{"Job triggered.", strings.Repeat("x", 200)} {
+		if got := words(statusdesc.Description(text, sha)); strings.Contains(got, sha) || strings.Contains(got, "BaseSHA") || !strings.HasPrefix(got, text[:10]) || strings.TrimSpace(got) != got {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if got := words("Not mergeable."); got != "Not mergeable." {
+		t.Error(got)
 	}
 }
