@@ -95,8 +95,10 @@ type Inbox struct {
 	// owner is this process.
 	owner string
 
-	rescan   chan struct{}
+	rescan chan struct{}
+	// asked tells that a later scan is due, and asks counts who asked for one.
 	asked    atomic.Bool
+	asks     atomic.Int64
 	suspects chan item
 	// work ends only after the grace of a shutdown.
 	work    context.Context
@@ -203,14 +205,28 @@ func (i *Inbox) askRescan() {
 	}
 }
 
-// askLater asks for a scan after a while, for all who ask meanwhile.
+// askLater asks for a scan after a while. All who ask meanwhile share it, and get
+// another one if theirs was asked for too late to be of use to them.
 func (i *Inbox) askLater() {
+	i.asks.Add(1)
 	if i.asked.CompareAndSwap(false, true) {
-		time.AfterFunc(laterPause+laterPause/4, func() {
-			i.asked.Store(false)
-			i.askRescan()
-		})
+		i.scanLater()
 	}
+}
+
+func (i *Inbox) scanLater() {
+	seen := i.asks.Load()
+	time.AfterFunc(laterPause+laterPause/4, func() {
+		i.askRescan()
+		if i.asks.Load() != seen {
+			i.scanLater()
+			return
+		}
+		i.asked.Store(false)
+		if i.asks.Load() != seen && i.asked.CompareAndSwap(false, true) {
+			i.scanLater() // somebody asked right before
+		}
+	})
 }
 
 // Run takes up what is in the store and keeps it in order until ctx ends, then

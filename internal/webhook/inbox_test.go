@@ -274,3 +274,19 @@ func TestAStoreThatFailsIsNoAcknowledgement(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is put off right before a scan is too early for it, and must not wait for the
+// next one that comes by itself.
+func TestAPartThatIsPutOffBeforeAScanIsDoneSoon(t *testing.T) {
+	s := openStore(t, filepath.Join(t.TempDir(), "db"))
+	box, _ := running(t, s, func(_ context.Context, _ string, attempt Attempt) error {
+		if attempt.First {
+			return ErrLater
+		}
+		return nil
+	})
+	take(t, box, delivery("a"))
+	<-time.After(laterPause * 3 / 4)
+	take(t, box, delivery("b"))
+	waitFor(t, "both", func() bool { return stateOf(t, s, "a") == store.DeliveryDone && stateOf(t, s, "b") == store.DeliveryDone })
+}
