@@ -242,3 +242,21 @@ func TestAnnotationsStayInsideOfTheRepository(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatADeadProcessHasToldIsNotToldAgain(t *testing.T) {
+	w := newWorld(t, "")
+	job := w.job("unit", prowv1.SuccessState)
+	tell := func(r *Reporter, job *prowv1.ProwJob, want int) {
+		t.Helper()
+		w.breaker.count("")
+		w.must(r.status(t.Context(), job))
+		if n := w.breaker.count("POST "); n != want {
+			t.Errorf("%d statuses were posted, want %d", n, want)
+		}
+	}
+	tell(w.reporter, job, 1)
+	next := &Reporter{Forge: w.bot, Checks: w.bot, Config: w.reporter.Config, Jobs: w.jobs, Whole: w.jobs, Log: w.reporter.Log}
+	tell(next, job, 0)
+	job.Status.Description = "something else"
+	tell(next, job, 1)
+}

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	prowv1 "prow/api/prowjobs/v1"
@@ -50,6 +52,9 @@ type Reporter struct {
 	Log   *slog.Logger
 
 	locks report.Locks
+	begin sync.Once
+	// began is when the first report was made.
+	began time.Time
 }
 
 // Name is the key in status.prev_report_states.
@@ -132,8 +137,46 @@ func (r *Reporter) status(ctx context.Context, job *prowv1.ProwJob) error {
 		return err
 	}
 	refs := job.Spec.Refs
-	return r.Forge.CreateStatus(ctx, refs.Org, refs.Repo, headSHA(refs), forge.Status{
+	want := forge.Status{
 		State: state, Context: job.Spec.Context, TargetURL: job.Status.URL, Description: statusdesc.Description(job.Status.Description, refs.BaseSHA),
+	}
+	if r.mayBeTold(job) && r.told(ctx, refs, want) {
+		return nil
+	}
+	return r.Forge.CreateStatus(ctx, refs.Org, refs.Repo, headSHA(refs), want)
+}
+
+// statusReader reads the newest statuses of a commit.
+type statusReader interface {
+	GetCombinedStatus(ctx context.Context, org, repo, ref string) (*forge.CombinedStatus, error)
+}
+
+// mayBeTold tells whether a job came into its state before this process reported
+// anything: one that died may have told it and not have recorded that.
+func (r *Reporter) mayBeTold(job *prowv1.ProwJob) bool {
+	r.begin.Do(func() { r.began = time.Now() })
+	changed := job.Status.StartTime.Time
+	for _, t := range []*metav1.Time{job.Status.PendingTime, job.Status.CompletionTime} {
+		if t != nil && t.After(changed) {
+			changed = t.Time
+		}
+	}
+	return changed.Before(r.began)
+}
+
+// told tells whether the status is the newest of its context. Where that cannot be
+// found out it is told once more.
+func (r *Reporter) told(ctx context.Context, refs *prowv1.Refs, want forge.Status) bool {
+	reader, ok := r.Forge.(statusReader)
+	if !ok {
+		return false
+	}
+	combined, err := reader.GetCombinedStatus(ctx, refs.Org, refs.Repo, headSHA(refs))
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(combined.Statuses, func(s forge.Status) bool {
+		return s.Context == want.Context && s.State == want.State && s.Description == want.Description && s.TargetURL == want.TargetURL
 	})
 }
 
