@@ -288,5 +288,7 @@ func TestAPartThatIsPutOffBeforeAScanIsDoneSoon(t *testing.T) {
 	take(t, box, delivery("a"))
 	<-time.After(laterPause * 3 / 4)
 	take(t, box, delivery("b"))
-	waitFor(t, "both", func() bool { return stateOf(t, s, "a") == store.DeliveryDone && stateOf(t, s, "b") == store.DeliveryDone })
+	waitFor(t, "both", func() bool {
+		return stateOf(t, s, "a") == store.DeliveryDone && stateOf(t, s, "b") == store.DeliveryDone
+	})
 }
