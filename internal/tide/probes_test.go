@@ -315,10 +315,11 @@ func TestMergesThatAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			var slept []time.Duration
-			s := &Syncer{Forge: client, Board: NewBoard(), Log: quiet, Sleep: func(_ context.Context, d time.Duration) error {
+			sleep := func(_ context.Context, d time.Duration) error {
 				slept = append(slept, d)
 				return nil
-			}}
+			}
+			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep}
 			p := &pool{Org: "acme", Repo: "app", Branch: "main"}
 			for n := 1; n <= 3; n++ {
 				p.PRs = append(p.PRs, record(func(g *GitHubPullRequest) { g.Number = n }))
@@ -633,8 +634,8 @@ func TestTwoProcessesStartAJobOnce(t *testing.T) {
 	job := w.runs()[0]
 	first := w.sync
 	plain := &Syncer{
-		Forge: first.Forge, Jobs: &blindCluster{WithWatch: newCluster(t), creates: w.jobs}, InRepo: first.InRepo, Git: first.Git,
-		Changes: NewChanges(w.gh), Mergeability: first.Mergeability, Board: NewBoard(), History: first.History, Metrics: first.Metrics,
+		Provider: first.Provider, Jobs: &blindCluster{WithWatch: newCluster(t), creates: w.jobs}, InRepo: first.InRepo, Git: first.Git,
+		Changes: NewChanges(w.provider.ChangedFiles), Board: NewBoard(), History: first.History, Metrics: first.Metrics,
 		Plan: first.Plan, Now: first.Now, Sleep: first.Sleep, Log: first.Log,
 	}
 	if err := plain.Sync(t.Context(), w.cfg); err != nil {

@@ -90,8 +90,9 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
 	metrics, board := NewMetrics(rt.Metrics), NewBoard()
 	mergeability := NewMergeability(syncForge, time.Now)
+	provider := &GitHubProvider{Forge: syncForge, Mergeability: mergeability, Metrics: metrics, Now: time.Now, Sleep: sleep, Log: log("sync")}
 	syncer := &Syncer{
-		Forge: syncForge, Jobs: mgr.GetClient(), InRepo: inRepo, Git: mirrors, Changes: NewChanges(syncForge), Mergeability: mergeability,
+		Provider: provider, Jobs: mgr.GetClient(), InRepo: inRepo, Git: mirrors, Changes: NewChanges(provider.ChangedFiles),
 		Board: board, History: past, Metrics: metrics, Plan: planner.Classic, DryRun: o.DryRun, Now: time.Now, Sleep: sleep, Log: log("sync"),
 	}
 	statuses := &Statuses{
