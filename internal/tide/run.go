@@ -90,14 +90,14 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
 	metrics, board := NewMetrics(rt.Metrics), NewBoard()
 	mergeability := NewMergeability(syncForge, time.Now)
-	provider := &GitHubProvider{Forge: syncForge, Mergeability: mergeability, Metrics: metrics, Now: time.Now, Sleep: sleep, Log: log("sync")}
+	provider := &GitHubProvider{Forge: syncForge, Mergeability: mergeability, Metrics: metrics, PerOrg: syncForge.UsesAppAuth(), Now: time.Now, Sleep: sleep, Log: log("sync")}
 	syncer := &Syncer{
 		Provider: provider, Jobs: mgr.GetClient(), InRepo: inRepo, Git: mirrors, Changes: NewChanges(provider.ChangedFiles),
 		Board: board, History: past, Metrics: metrics, Plan: planner.Classic, DryRun: o.DryRun, Now: time.Now, Sleep: sleep, Log: log("sync"),
 	}
 	statuses := &Statuses{
 		Forge: statusForge, Jobs: mgr.GetClient(), InRepo: inRepo, Mergeability: mergeability, Board: board, Metrics: metrics,
-		Config: cfg.Get, Place: windows, Now: time.Now, After: time.After, Log: log("status-update"),
+		Config: cfg.Get, PerOrg: statusForge.UsesAppAuth(), Place: windows, Now: time.Now, After: time.After, Log: log("status-update"),
 	}
 	if o.DryRun {
 		statuses.Place = nil
