@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/forge/local"
@@ -238,21 +240,27 @@ func TestTheComponentActsAsAnApp(t *testing.T) {
 // queryResults counts the searches of an org that had a result.
 func (w *world) queryResults(org, result string) float64 {
 	w.t.Helper()
-	families, err := w.reg.Gather()
+	return gathered(w.t, w.reg, "tidequeryresults", org, result)
+}
+
+// gathered is the sum of a counter over all that have labels of these values.
+func gathered(t *testing.T, reg *prometheus.Registry, name string, values ...string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	sum := 0.0
 	for _, f := range families {
-		if f.GetName() != "tidequeryresults" {
+		if f.GetName() != name {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			labels := map[string]string{}
+			var have []string
 			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
+				have = append(have, l.GetValue())
 			}
-			if labels["org_shard"] == org && labels["result"] == result {
+			if !slices.ContainsFunc(values, func(v string) bool { return !slices.Contains(have, v) }) {
 				sum += m.GetCounter().GetValue()
 			}
 		}

@@ -197,10 +197,17 @@ func TestOptions(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"good ones":                     {func(*Options) {}, ""},
-		"the provider github":           {func(o *Options) { o.Provider = "github" }, ""},
-		"an unknown provider":           {func(o *Options) { o.Provider = "gitlab" }, "--provider=gitlab"},
-		"a provider that is not there":  {func(o *Options) { o.Provider = "gerrit" }, "--provider=gerrit"},
+		"good ones":           {func(*Options) {}, ""},
+		"the provider github": {func(o *Options) { o.Provider = "github" }, ""},
+		"an unknown provider": {func(o *Options) { o.Provider = "gitlab" }, "--provider=gitlab"},
+		"the provider gerrit": {func(o *Options) { o.Provider = "gerrit" }, ""},
+		"gerrit needs no GitHub": {func(o *Options) {
+			o.Provider, o.GitHub.AppID = "gerrit", "half of it"
+		}, ""},
+		"GitHub after the provider":     {func(o *Options) { o.Provider, o.GitHub.AppID = "gitlab", "half of it" }, "--provider=gitlab: expected github or gerrit\n--github-app-id"},
+		"a negative limit":              {func(o *Options) { o.GerritMaxQPS = -1 }, "--gerrit-max-qps"},
+		"a cookie file that is not":     {func(o *Options) { o.CookieFile = "/nowhere/cookies" }, "--cookiefile"},
+		"an odd moonraker":              {func(o *Options) { o.MoonrakerAddress = "moon" }, "--moonraker-address"},
 		"no configuration":              {func(o *Options) { o.Config.ConfigPath = "" }, "--config-path"},
 		"a history of nothing":          {func(o *Options) { o.MaxRecords = 0 }, "--max-records-per-pool"},
 		"no port":                       {func(o *Options) { o.Port = 70000 }, "--port"},
@@ -219,17 +226,22 @@ func TestTheProviderFollowsFromTheConfiguration(t *testing.T) {
 	both := "  queries: [{orgs: [a]}]\n  gerrit: {queries: [{org: \"https://g\", repos: [r]}]}\n"
 	for sentence, tc := range map[string]struct {
 		flag, tide string
-		ok         bool
+		want       string
 	}{
-		"nothing":                  {"", "  queries: []\n", true},
-		"queries for GitHub":       {"", "  queries: [{orgs: [a]}]\n", true},
-		"both":                     {"", both, false},
-		"both, with a choice":      {"github", both, true},
-		"queries for Gerrit only":  {"", "  gerrit: {queries: [{org: \"https://g\", repos: [r]}]}\n", false},
-		"empty settings of Gerrit": {"", "  gerrit: {}\n", true},
+		"nothing":                        {"", "  queries: []\n", "github"},
+		"queries for GitHub":             {"", "  queries: [{orgs: [a]}]\n", "github"},
+		"both":                           {"", both, ""},
+		"both, with a choice":            {"github", both, "github"},
+		"both, with the other choice":    {"gerrit", both, "gerrit"},
+		"queries for Gerrit only":        {"", "  gerrit: {queries: [{org: \"https://g\", repos: [r]}]}\n", "gerrit"},
+		"empty settings of Gerrit":       {"", "  gerrit: {}\n", "github"},
+		"those, with queries for GitHub": {"", "  queries: [{orgs: [a]}]\n  gerrit: {}\n", "github"},
+		"a choice without queries":       {"gerrit", "  queries: []\n", "gerrit"},
+		"a choice against the queries":   {"gerrit", "  queries: [{orgs: [a]}]\n", "gerrit"},
 	} {
-		if err := checkProvider(tc.flag, &tideConfig(t, tc.tide).Tide); (err == nil) != tc.ok {
-			t.Errorf("%s: %v", sentence, err)
+		got, err := chooseProvider(tc.flag, &tideConfig(t, tc.tide).Tide)
+		if got != tc.want || (err == nil) != (tc.want != "") {
+			t.Errorf("%s: %q, %v", sentence, got, err)
 		}
 	}
 }

@@ -39,6 +39,8 @@ type LabelType struct {
 type Project struct {
 	SubmitType string
 	Labels     []LabelType
+	// Private projects are served to git for the robot only.
+	Private bool
 	// NoSubmit keeps the robot from submitting.
 	NoSubmit bool
 
@@ -119,10 +121,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Query().Get("service") == "git-upload-pack" || strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
-		s.git.ServeHTTP(w, withSuffix(r))
+		r = withSuffix(r)
+		if s.hidden(r) && !isRobot(r) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Gerrit"`)
+			http.Error(w, "Unauthorized", http.StatusUnauthorized)
+			return
+		}
+		s.git.ServeHTTP(w, r)
 		return
 	}
 	s.rest(w, r)
+}
+
+// hidden tells whether git asks for a private project.
+func (s *Server) hidden(r *http.Request) bool {
+	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), ".git/")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.projects[name]
+	return p != nil && p.Private
 }
 
 // withSuffix is the request for the directory that the repository is in.
