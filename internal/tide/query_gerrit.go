@@ -135,7 +135,7 @@ func fromGerrit(instance string, c *gerrit.Change) (*PullRequest, error) {
 	case c.Status != gerrit.StatusNew:
 		return nil, fmt.Errorf("it is not open, but %s", c.Status)
 	case c.CurrentRevision == "" || c.Current().Ref == "":
-		return nil, errors.New("Gerrit does not tell its current revision")
+		return nil, errors.New("its current revision is not told")
 	}
 	return &PullRequest{
 		NameWithOwner: instance + "/" + c.Project, Number: c.Number, Org: instance, Repo: c.Project,
