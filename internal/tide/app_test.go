@@ -1,11 +1,13 @@
 package tide
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +24,8 @@ import (
 	"prow/internal/forge/local"
 	"prow/internal/kube"
 	"prow/internal/kube/kubetest"
+	"prow/internal/secret"
+	"prow/internal/service"
 )
 
 // appConfig has one query for an org where the app is installed, another such org,
@@ -208,7 +212,7 @@ func TestStatusesOfAnAppAreSearchedByOrg(t *testing.T) {
 	}
 }
 
-func TestTheComponentActsAsAnApp(t *testing.T) {
+func TestOneRoundAsAnAppEnds(t *testing.T) {
 	cluster := kubetest.Start(t)
 	w := newWorld(t)
 	number, _ := w.pull("one", "lgtm")
@@ -219,21 +223,26 @@ func TestTheComponentActsAsAnApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := strings.TrimPrefix(strings.TrimSuffix(w.forge.APIURL(), "/api/v3"), "http://")
-	c := startComponent(t, Options{
+	o := Options{
 		Config:     config.Options{ConfigPath: path},
 		Kubernetes: kube.Flags{Kubeconfig: cluster.KubeconfigPath, NoInClusterConfig: true},
 		GitHub: github.Flags{
 			Host: host, Endpoints: []string{w.forge.APIURL()}, GraphQLEndpoint: w.forge.GraphQLURL(), AppID: "77", AppKeyPath: key, MaxRetries: 1, Max404Retries: -1,
 		},
-		MaxRecords: 10, ListingTimeout: time.Minute,
-	})
-	if !w.merged(number) {
-		var pools []Pool
-		c.get("/", &pools)
-		t.Errorf("the first round does not merge: %+v", pools)
+		MaxRecords: 10, ListingTimeout: time.Minute, RunOnce: true,
 	}
-	if err := c.stop(); err != nil {
+	if err := o.Validate(); err != nil {
 		t.Fatal(err)
+	}
+	rt := service.NewRuntime(Name, quiet, new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// One round is made, and then it ends.
+	if err := Run(ctx, rt, &o); err != nil || ctx.Err() != nil {
+		t.Fatal(err, ctx.Err())
+	}
+	if !w.merged(number) {
+		t.Error("the round does not merge")
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -218,6 +219,27 @@ func TestOptions(t *testing.T) {
 		err := o.Validate()
 		if (err == nil) != (tc.want == "") || !strings.Contains(fmt.Sprint(err), tc.want) {
 			t.Errorf("%s: %v", sentence, err)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	var o Options
+	fs := pflag.NewFlagSet(Name, pflag.ContinueOnError)
+	o.Bind(fs)
+	// Two clients have limits of their own.
+	for _, name := range []string{"github-hourly-tokens", "github-allowed-burst", "github-throttle-org"} {
+		if fs.Lookup(name) != nil {
+			t.Errorf("there is a flag --%s", name)
+		}
+	}
+	for name, want := range map[string]string{
+		"port": "8888", "dry-run": "true", "run-once": "false", "sync-hourly-tokens": "800", "status-hourly-tokens": "400", "max-records-per-pool": "1000",
+		"history-uri": "", "status-path": "", "provider": "", "cookiefile": "", "timeout-listing-prowjobs": "30s", "gerrit-max-qps": "0", "gerrit-max-burst": "0",
+		"in-repo-config-cache-size": "200", "cache-dir-base": "", "moonraker-address": "", "github-app-id": "", "github-app-private-key-path": "",
+	} {
+		if f := fs.Lookup(name); f == nil || f.DefValue != want {
+			t.Errorf("--%s: %+v", name, f)
 		}
 	}
 }
