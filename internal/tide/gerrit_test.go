@@ -1,15 +1,20 @@
 package tide
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/forge/gerrit"
 	"prow/internal/forge/gerrit/gerrittest"
+	"prow/internal/statusdesc"
 )
 
 func TestAChangeIsTestedAndSubmitted(t *testing.T) {
@@ -323,6 +328,51 @@ func TestAChangeIsRereadWhereItsFilesAreUnknown(t *testing.T) {
 	w.server.Amend(number, "", map[string]string{"two": "2"})
 	if _, err := provider.ChangedFiles(t.Context(), pr); err == nil {
 		t.Error("the files are of another revision")
+	}
+}
+
+func TestTheNewestRunOfAHeadIsItsResult(t *testing.T) {
+	w := newGerritWorld(t, gerrittest.Project{})
+	number, head := w.open("one")
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	base := strings.Repeat("b", 40)
+	for i, run := range []struct {
+		context string
+		state   prowv1.ProwJobState
+		after   time.Duration
+		kind    prowv1.ProwJobType
+		sha     string
+	}{
+		{"unit", prowv1.FailureState, 0, prowv1.PresubmitJob, head}, {"unit", prowv1.SuccessState, 2 * time.Minute, prowv1.PresubmitJob, head},
+		{"unit", prowv1.AbortedState, time.Minute, prowv1.PresubmitJob, head}, {"unit", prowv1.FailureState, time.Hour, prowv1.PresubmitJob, "older"},
+		{"unit", prowv1.FailureState, time.Hour, prowv1.BatchJob, head}, {"lint", prowv1.SchedulingState, 0, prowv1.PresubmitJob, head},
+		{"e2e", prowv1.AbortedState, 0, prowv1.PresubmitJob, head}, {"", prowv1.SuccessState, 0, prowv1.PresubmitJob, head},
+	} {
+		job := &prowv1.ProwJob{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("run-", i), Namespace: "default", CreationTimestamp: metav1.NewTime(at.Add(run.after))},
+			Spec: prowv1.ProwJobSpec{Type: run.kind, Context: run.context, Refs: &prowv1.Refs{
+				Org: w.server.URL, Repo: project, BaseRef: "main", BaseSHA: base, Pulls: []prowv1.Pull{{Number: number, SHA: run.sha}},
+			}},
+			Status: prowv1.ProwJobStatus{State: run.state, Description: "told"},
+		}
+		if err := w.jobs.Create(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pr := &PullRequest{Org: w.server.URL, Repo: project, Number: number, HeadRefOID: head}
+	contexts, err := w.sync.Provider.Contexts(t.Context(), w.cfg, pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range contexts {
+		got = append(got, c.Context+"="+string(c.State))
+		if statusdesc.BaseSHA(c.Description) != base || !strings.HasPrefix(c.Description, "told") {
+			t.Errorf("%s is described as %q", c.Context, c.Description)
+		}
+	}
+	if !slices.Equal(got, []string{"e2e=FAILURE", "lint=PENDING", "unit=SUCCESS"}) {
+		t.Errorf("the results are %q", got)
 	}
 }
 
