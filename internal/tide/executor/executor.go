@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"prow/internal/tide/planner"
 )
@@ -17,7 +18,8 @@ import (
 type World interface {
 	// Base is the commit the branch points at now.
 	Base(ctx context.Context) (string, error)
-	// Try tells what comes of merging the pull requests onto the base of the snapshot.
+	// Try tells what comes of merging the pull requests onto the base of the snapshot,
+	// leaving out those that conflict.
 	Try(ctx context.Context, pulls []planner.Head) (planner.Merged, error)
 	// Pick returns the candidates that merge one after the other, at most limit of
 	// them where it is not 0.
@@ -79,6 +81,11 @@ func Decide(ctx context.Context, w World, s *planner.Snapshot, plan planner.Plan
 				s.Speculation.Merges = map[string]planner.Merged{}
 			}
 			s.Speculation.Merges[key], fresh = m, true
+			if len(m.Without) > 0 {
+				rest := slices.DeleteFunc(slices.Clone(pulls), func(h planner.Head) bool { return slices.Contains(m.Without, h) })
+				m.Without = nil
+				s.Speculation.Merges[planner.Key(rest)] = m
+			}
 		}
 		if !fresh {
 			return p, nil
@@ -100,6 +107,7 @@ func Round(ctx context.Context, w World, s *planner.Snapshot, plan planner.Plann
 // Act carries out the first proposal of a plan that can be.
 func Act(ctx context.Context, w World, s *planner.Snapshot, p planner.Plan) Outcome {
 	var refused []error
+	var failures []Failure
 	for i := range p.Proposals {
 		a := &p.Proposals[i]
 		if err := planner.Check(s, a); err != nil {
@@ -110,10 +118,15 @@ func Act(ctx context.Context, w World, s *planner.Snapshot, p planner.Plan) Outc
 		if !ok {
 			continue
 		}
-		out.Plan, out.Refused = p, refused
+		failures = append(failures, out.Failures...)
+		out.Plan, out.Refused, out.Failures = p, refused, failures
+		// A forge that does not merge must not keep others from being tested.
+		if a.Exact && len(out.Failures) > 0 && len(out.Merged) == 0 && i+1 < len(p.Proposals) && ctx.Err() == nil {
+			continue
+		}
 		return out
 	}
-	return Outcome{Plan: p, Refused: refused, Action: wait(planner.CodeEmpty, "There is nothing to do.")}
+	return Outcome{Plan: p, Refused: refused, Failures: failures, Action: wait(planner.CodeEmpty, "There is nothing to do.")}
 }
 
 func wait(code planner.Code, sentence string) planner.Action {

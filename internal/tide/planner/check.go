@@ -127,7 +127,7 @@ func checkMerge(s *Snapshot, pool map[Head]*Pull, targets []Head) error {
 	switch {
 	case !ok || m.Unknown:
 		return fmt.Errorf("it is not known what %s require together", numbers(targets))
-	case m.Conflict || m.Tree == "":
+	case len(m.Without) > 0 || m.Tree == "":
 		return fmt.Errorf("%s do not merge", numbers(targets))
 	}
 	passed := map[string]bool{}

@@ -44,14 +44,16 @@ type Trial struct {
 	Overdue bool
 }
 
-// Merged is what comes of merging pull requests onto the current base.
+// Merged is what comes of merging pull requests onto the current base, one after
+// the other.
 type Merged struct {
-	// Tree is the name of the outcome, empty where there is a conflict.
+	// Tree is the name of the outcome.
 	Tree string
-	// Conflict tells that the last one does not merge with those before it.
-	Conflict bool
-	// Required are the contexts that must pass before all of them are merged, unless
-	// Unknown.
+	// Without are those that were left out because they do not merge with the ones
+	// before them.
+	Without []Head
+	// Required are the contexts that must pass before those that go together are
+	// merged, unless Unknown.
 	Required []string
 	Unknown  bool
 }
