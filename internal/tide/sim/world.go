@@ -112,15 +112,17 @@ func (w *world) Try(_ context.Context, heads []planner.Head) (m planner.Merged, 
 			return err
 		}
 		required, hash := uint64(0), w.s.commits[w.base].hash
+		var kept []*pull
 		for i, p := range pulls {
-			if w.conflicts(pulls[:i+1]) {
-				m = planner.Merged{Conflict: true}
-				return nil
+			if w.conflicts(append(kept, p)) {
+				m.Without = append(m.Without, heads[i])
+				continue
 			}
+			kept = append(kept, p)
 			required |= p.required
 			hash ^= p.hash
 		}
-		m = planner.Merged{Tree: treeName(hash), Required: w.s.contextNames(required)}
+		m.Tree, m.Required = treeName(hash), w.s.contextNames(required)
 		return nil
 	})
 	return m, err
