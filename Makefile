@@ -70,6 +70,10 @@ generate: ## Write generated code and manifests again
 	go run ./internal/reference/gen
 	go run ./internal/plugins/pages/gen
 
+.PHONY: simulate
+simulate: ## Play all scenarios of the merge queue and write docs/tide-simulation.md with the figures
+	go run ./internal/tide/simulate/gen
+
 .PHONY: clean
 clean: ## Remove what was built and the state of `make up`
 	rm -rf $(BIN) .state artifacts

@@ -8,7 +8,8 @@ import (
 // oracle plays the same arrivals for one who knows which pull requests are broken
 // and how every test ends. On the same machines it tests each pull request that
 // will land once, together with all before it, and again what fails by chance;
-// whatever passes lands with all before it. No planner can do much better.
+// whatever passes lands with all before it. With enough machines no planner can do
+// better.
 func (s *simulation) oracle(arrivals []Arrival) {
 	type landing struct{ at, done time.Duration }
 	capacity := s.sc.CI.Capacity
@@ -61,18 +62,16 @@ func (s *simulation) oracle(arrivals []Arrival) {
 		}
 	}
 	warm := time.Duration(s.sc.Warmup * float64(time.Hour))
-	var turnarounds []time.Duration
 	first, landed := unfinished, 0
 	for _, l := range slices.Backward(line) {
 		first = min(first, l.done)
 		if l.at >= warm && l.at < s.end {
-			turnarounds = append(turnarounds, max(first-l.at, 0))
+			s.report.oracle = append(s.report.oracle, max(first-l.at, 0))
 		}
 		if at := max(first, l.at); at >= warm && at < s.end {
 			landed++
 		}
 	}
-	s.report.OracleP50, s.report.OracleP95 = percentiles(turnarounds)
 	if hours := (s.end - warm).Hours(); hours > 0 {
 		s.report.OraclePerHour = float64(landed) / hours
 	}

@@ -53,11 +53,58 @@ type Report struct {
 	Violated   int
 	Violations []string
 
-	gated       int
+	// gated runs had something depend on them; over is how many runs are over.
+	gated, over int
 	runTime     time.Duration
 	red         time.Duration
-	late        int
-	turnarounds []time.Duration
+	// late are the merges after the warm-up.
+	late                int
+	turnarounds, oracle []time.Duration
+}
+
+// Sum is the report over several seeds of a scenario: counts are summed up, rates
+// and shares are of the whole.
+func Sum(reports []Report) Report {
+	out := reports[0]
+	if len(reports) == 1 {
+		return out
+	}
+	out.turnarounds, out.oracle = slices.Clone(out.turnarounds), slices.Clone(out.oracle)
+	out.Violations, out.Complaints, out.StuckPulls = slices.Clone(out.Violations), slices.Clone(out.Complaints), slices.Clone(out.StuckPulls)
+	for i := range reports[1:] {
+		r := &reports[i+1]
+		for to, v := range map[*int]int{
+			&out.Arrivals: r.Arrivals, &out.Heads: r.Heads, &out.Merged: r.Merged, &out.Closed: r.Closed, &out.Backlog: r.Backlog,
+			&out.Runs: r.Runs, &out.Stopped: r.Stopped, &out.Rejected: r.Rejected, &out.FalseRejections: r.FalseRejections, &out.Stuck: r.Stuck,
+			&out.Units: r.Units, &out.Prefixes: r.Prefixes, &out.Untested: r.Untested, &out.Raced: r.Raced,
+			&out.Rounds: r.Rounds, &out.Calls: r.Calls, &out.Tries: r.Tries, &out.Crashes: r.Crashes, &out.Faults: r.Faults, &out.Refusals: r.Refusals,
+			&out.Foreign: r.Foreign, &out.Unchecked: r.Unchecked, &out.Violated: r.Violated, &out.gated: r.gated, &out.over: r.over,
+		} {
+			*to += v
+		}
+		out.PerHour += r.PerHour
+		out.OraclePerHour += r.OraclePerHour
+		out.Green += r.Green
+		out.RunHours += r.RunHours
+		out.Complaints, out.Violations = append(out.Complaints, r.Complaints...), append(out.Violations, r.Violations...)
+		out.turnarounds, out.oracle = append(out.turnarounds, r.turnarounds...), append(out.oracle, r.oracle...)
+	}
+	n := float64(len(reports))
+	out.PerHour /= n
+	out.OraclePerHour /= n
+	out.Green /= n
+	out.figures()
+	return out
+}
+
+// figures works out what follows from others.
+func (r *Report) figures() {
+	r.P50, r.P95 = percentiles(r.turnarounds)
+	r.OracleP50, r.OracleP95 = percentiles(r.oracle)
+	r.Waste = 0
+	if r.over > 0 {
+		r.Waste = 1 - float64(r.gated)/float64(r.over)
+	}
 }
 
 // merge notes a merge.
@@ -109,15 +156,12 @@ func (s *simulation) finishReport() {
 	if s.now > 0 {
 		r.Green = 1 - r.red.Seconds()/s.now.Seconds()
 	}
-	r.P50, r.P95 = percentiles(r.turnarounds)
 	r.RunHours = r.runTime.Hours()
-	going := 0
+	r.over = r.Runs
 	for _, t := range s.trials {
-		going += t.live
+		r.over -= t.live
 	}
-	if over := r.Runs - going; over > 0 {
-		r.Waste = 1 - float64(r.gated)/float64(over)
-	}
+	r.figures()
 }
 
 func percentiles(d []time.Duration) (p50, p95 time.Duration) {

@@ -80,8 +80,8 @@ func Run(sc Scenario, plan planner.Planner) (Report, error) {
 	s := start(sc, plan)
 	arrivals := s.arrivals()
 	s.play(arrivals)
-	s.finishReport()
 	s.oracle(arrivals)
+	s.finishReport()
 	return *s.report, nil
 }
 

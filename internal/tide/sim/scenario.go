@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -29,7 +30,7 @@ type Scenario struct {
 	// Compatible plays the automation without speculation: the result of testing a
 	// single pull request becomes a status of its head, which puts it out of the pool
 	// if it failed, and pull requests wait outside of the pool for what they depend on.
-	Compatible bool
+	Compatible bool `yaml:"-"`
 }
 
 // Arrivals say when pull requests come into the pool.
@@ -41,8 +42,9 @@ type Arrivals struct {
 	Burst      int
 	BurstAfter Span
 	BurstEvery Span
-	// List are recorded arrivals.
-	List []Arrival
+	// Recorded names a file of recorded arrivals, which become the List.
+	Recorded string
+	List     []Arrival `yaml:"-"`
 }
 
 // Arrival is a recorded pull request.
@@ -177,6 +179,9 @@ func (s Scenario) defaults() Scenario {
 			*to = d
 		}
 	}
+	if n := len(s.Arrivals.List); n > 0 && s.Hours == 0 {
+		s.Hours = math.Ceil(s.Arrivals.List[n-1].At.Hours()) + 1
+	}
 	if s.Hours == 0 {
 		s.Hours = 72
 	}
@@ -212,45 +217,63 @@ func (s Scenario) defaults() Scenario {
 // maxContexts is how many contexts a scenario may have.
 const maxContexts = 64
 
-// Validate tells everything that is wrong with the scenario.
+// FieldError is something wrong with a field of a scenario.
+type FieldError struct {
+	// Field is where it is, such as ci.contexts[0].name.
+	Field string
+	Text  string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Text }
+
+// Validate tells everything that is wrong with the scenario, as [FieldError]s.
 func (s *Scenario) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Name == "" {
-		bad("name: expected one")
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, &FieldError{field, fmt.Sprintf(format, args...)})
 	}
-	for name, v := range map[string]float64{"hours": s.Hours, "warmup": s.Warmup, "drain": s.Drain} {
-		if !(v >= 0 && v <= 24*366) {
-			bad("%s: %v: expected a number of hours from 0 to a year", name, v)
+	number := func(field string, v, most float64) {
+		if !(v >= 0 && v <= most) {
+			bad(field, "%v: expected a number from 0 to %v", v, most)
 		}
 	}
-	if !(s.Arrivals.PerHour >= 0 && s.Arrivals.PerHour <= 1e5) || s.Arrivals.Burst < 0 || s.Arrivals.Burst > 1e6 {
-		bad("arrivals: expected a number that is not negative")
+	if s.Name == "" {
+		bad("name", "expected one")
 	}
+	number("hours", s.Hours, 24*366)
+	number("warmup", s.Warmup, 24*366)
+	number("drain", s.Drain, 24*366)
+	number("arrivals.per_hour", s.Arrivals.PerHour, 1e5)
+	number("arrivals.burst", float64(s.Arrivals.Burst), 1e6)
+	number("ci.capacity", float64(s.CI.Capacity), 1e6)
+	number("tide.max_runs", float64(s.Tide.MaxRuns), 1e6)
+	number("tide.max_pulls", float64(s.Tide.MaxPulls), 1e6)
+	number("faults.foreign", s.Faults.Foreign, 1e3)
+	number("faults.blocks", s.Faults.Blocks, 1e3)
 	if s.Arrivals.PerHour == 0 && s.Arrivals.Burst == 0 && len(s.Arrivals.List) == 0 {
-		bad("arrivals: expected perHour, burst or recorded arrivals")
-	}
-	if s.CI.Capacity < 0 || s.Tide.MaxRuns < 0 || s.Tide.MaxPulls < 0 {
-		bad("capacity, maxRuns and maxPulls must not be negative")
+		bad("arrivals", "nobody comes: expected per_hour, burst or recorded")
 	}
 	if len(s.CI.Contexts) > maxContexts {
-		bad("ci.contexts: %d: expected at most %d", len(s.CI.Contexts), maxContexts)
+		bad("ci.contexts", "%d: expected at most %d", len(s.CI.Contexts), maxContexts)
 	}
 	seen := map[string]bool{}
 	for i, c := range s.CI.Contexts {
+		field := fmt.Sprintf("ci.contexts[%d]", i)
 		if c.Name == "" || seen[c.Name] {
-			bad("ci.contexts[%d].name: %q: expected a name of its own", i, c.Name)
+			bad(field+".name", "%q: expected a name of its own", c.Name)
 		}
 		seen[c.Name] = true
 		if i == 0 && c.Of != 0 && c.Of != 1 {
-			bad("ci.contexts[0].of: the first context is required of all")
+			bad(field+".of", "the first context is required of all")
 		}
 		if c.Takes.zero() {
-			bad("ci.contexts[%d].takes: expected a duration", i)
+			bad(field+".takes", "expected how long it takes")
 		}
 	}
-	if s.Faults.Foreign < 0 || s.Faults.Blocks < 0 {
-		bad("faults: expected numbers that are not negative")
+	for i, l := range s.Pulls.Labels {
+		if l.Name == "" {
+			bad(fmt.Sprintf("pulls.labels[%d].name", i), "expected one")
+		}
 	}
 	return errors.Join(errs...)
 }
