@@ -149,6 +149,15 @@ func (s *simulation) contextNames(set uint64) []string {
 	return names
 }
 
+// contextSet is the set of one context.
+func (s *simulation) contextSet(name string) uint64 {
+	i := slices.IndexFunc(s.sc.CI.Contexts, func(c Context) bool { return c.Name == name })
+	if i < 0 {
+		return 0
+	}
+	return 1 << i
+}
+
 func (s *simulation) enqueue(t *trial, context int) {
 	c := &s.sc.CI.Contexts[context]
 	pr := s.proof(t.hash, context)

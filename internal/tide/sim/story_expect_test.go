@@ -53,6 +53,13 @@ func (s *teller) expect(what string, args []string) error {
 				return fmt.Errorf("got %s", have)
 			}
 		}
+	case "stopped": // trials that are not going on any more
+		have := strings.Fields(s.running(0))
+		for _, w := range args {
+			if slices.Contains(have, w) {
+				return fmt.Errorf("%s goes on", w)
+			}
+		}
 	case "alone": // whether only single pull requests are being tested
 		for w := range strings.FieldsSeq(s.running(0)) {
 			if strings.Contains(w, ",") {

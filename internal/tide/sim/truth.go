@@ -90,6 +90,13 @@ func (s *simulation) settle(u *unit) {
 	for _, p := range u.merged {
 		required |= p.required
 	}
+	if len(u.all) == 1 {
+		for _, c := range u.merged[0].contexts {
+			if c.Sticky && c.State == planner.ContextSuccess {
+				required &^= s.contextSet(c.Name)
+			}
+		}
+	}
 	switch {
 	case s.proven(tree, required):
 	case u.raced:
