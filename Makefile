@@ -70,6 +70,14 @@ generate: ## Write generated code and manifests again
 	go run ./internal/reference/gen
 	go run ./internal/plugins/pages/gen
 
+.PHONY: simulate
+simulate: ## Play all scenarios of the merge queue and write docs/tide-simulation.md with the figures
+	go run ./internal/tide/simulate/gen
+
+.PHONY: simulate-million
+simulate-million: ## Merge a million pull requests in the simulator, with crashes and faults, and expect no violation
+	PROW_SIMULATE_MERGES=1000000 go test -count 1 -v -timeout 4h -run TestNothingUnprovenIsEverMerged ./internal/tide/simulate
+
 .PHONY: clean
 clean: ## Remove what was built and the state of `make up`
 	rm -rf $(BIN) .state artifacts
