@@ -17,11 +17,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,7 +32,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
-	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/forge/local"
@@ -59,6 +56,8 @@ const patience = time.Minute
 type Options struct {
 	// Plugin gets the events.
 	Plugin *plugins.Plugin
+	// Deliver, if set, gets the deliveries in the place of a plugin.
+	Deliver func(id, kind string, payload []byte)
 	// Config, Jobs and Plugins are the content of config.yaml, of a file with
 	// jobs, and of plugins.yaml, which need not enable the plugin.
 	Config, Jobs, Plugins string
@@ -103,6 +102,8 @@ type World struct {
 type delivery struct {
 	id, kind string
 	payload  []byte
+	// handled is when it was handled first.
+	handled time.Time
 }
 
 // New starts a World that ends with the test.
@@ -130,6 +131,12 @@ func must(tb testing.TB, err error) {
 		tb.Fatal(err)
 	}
 }
+
+// Address is the host and port of the forge.
+func (w *World) Address() string { return w.addr }
+
+// Token is that of a person.
+func Token(login string) string { return token(login) }
 
 func token(login string) string { return "token-of-" + login }
 
@@ -222,7 +229,7 @@ func (w *World) receive(_ http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.mu.Lock()
-	w.queue = append(w.queue, delivery{r.Header.Get("X-GitHub-Delivery"), r.Header.Get("X-GitHub-Event"), payload})
+	w.queue = append(w.queue, delivery{id: r.Header.Get("X-GitHub-Delivery"), kind: r.Header.Get("X-GitHub-Event"), payload: payload})
 	w.mu.Unlock()
 	select {
 	case w.news <- struct{}{}:
@@ -289,6 +296,16 @@ func (w *World) handleUntil(mark string) (handled int) {
 // Handle gives a delivery to the plugin, as hook would.
 func (w *World) Handle(id, kind string, payload []byte) {
 	w.tb.Helper()
+	w.handle(delivery{id: id, kind: kind, payload: payload})
+}
+
+func (w *World) handle(d delivery) {
+	w.tb.Helper()
+	id, kind, payload := d.id, d.kind, d.payload
+	if w.opts.Deliver != nil {
+		w.opts.Deliver(id, kind, payload)
+		return
+	}
 	event, err := github.ParseEvent(kind, id, payload)
 	must(w.tb, err)
 	if event == nil {
@@ -301,9 +318,17 @@ func (w *World) Handle(id, kind string, payload []byte) {
 	_ = json.Unmarshal(payload, &peek) // only for messages
 	w.events = append(w.events, kind+"/"+peek.Action)
 	if peek.Sender.Login != "bot" {
-		w.last[kind], w.last[kind+"/"+peek.Action] = delivery{id, kind, payload}, delivery{id, kind, payload}
+		seen := d
+		if seen.handled.IsZero() {
+			seen.handled = time.Now()
+		}
+		w.last[kind], w.last[kind+"/"+peek.Action] = seen, seen
 	}
 	ctx, agent := w.tb.Context(), w.Agent(id)
+	if !d.handled.IsZero() {
+		agent.Repeated, agent.GitHub = true, agent.GitHub.Repeating(d.handled)
+		agent.Owners.Forge = agent.GitHub
+	}
 	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
 		w.note(b.Run(ctx, agent))
 	}
@@ -347,337 +372,6 @@ func (w *World) Agent(delivery string) *plugins.Agent {
 	}
 }
 
-func (w *World) cloneURL() string {
-	return "http://boss:" + token("boss") + "@" + w.addr + "/" + Org + "/" + Repo + ".git"
-}
-
-// run runs git in a directory.
-func (w *World) run(dir string, args ...string) string {
-	w.tb.Helper()
-	cmd := exec.CommandContext(w.tb.Context(), "git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
-		"GIT_AUTHOR_NAME=Boss", "GIT_AUTHOR_EMAIL=boss@example.com", "GIT_COMMITTER_NAME=Boss", "GIT_COMMITTER_EMAIL=boss@example.com")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		w.tb.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// Push adds a commit with files to a branch, which is made from main if there is
-// none, and returns it. Files without content are removed.
-func (w *World) Push(branch string, files map[string]string) string {
-	w.tb.Helper()
-	return w.Commit(branch, "Change "+branch, files)
-}
-
-// Commit is Push with a message.
-func (w *World) Commit(branch, message string, files map[string]string) string {
-	w.tb.Helper()
-	from := "origin/main"
-	w.run(w.clone, "fetch", "--quiet", "origin")
-	if branch != "main" && strings.Contains(w.run(w.clone, "branch", "--remotes", "--list", "origin/"+branch), branch) {
-		from = "origin/" + branch
-	}
-	w.run(w.clone, "checkout", "--quiet", "-B", branch, from)
-	for name, content := range files {
-		path := filepath.Join(w.clone, name)
-		if content == "" {
-			must(w.tb, os.RemoveAll(path))
-			continue
-		}
-		must(w.tb, os.MkdirAll(filepath.Dir(path), 0o755))
-		must(w.tb, os.WriteFile(path, []byte(content), 0o600))
-	}
-	w.run(w.clone, "add", "--all")
-	w.run(w.clone, "commit", "--quiet", "--allow-empty", "-m", message)
-	return w.pushed(branch)
-}
-
-// Reword replaces the last commit of a branch by one with the same files.
-func (w *World) Reword(branch string) string {
-	w.tb.Helper()
-	return w.Amend(branch, "Reworded")
-}
-
-// Amend is Reword with a message.
-func (w *World) Amend(branch, message string) string {
-	w.tb.Helper()
-	w.run(w.clone, "checkout", "--quiet", branch)
-	w.run(w.clone, "commit", "--quiet", "--amend", "--allow-empty", "-m", message)
-	return w.pushed(branch)
-}
-
-// MergeInto merges a branch into another with a merge commit.
-func (w *World) MergeInto(branch, other string) string {
-	w.tb.Helper()
-	w.run(w.clone, "fetch", "--quiet", "origin")
-	w.run(w.clone, "checkout", "--quiet", branch)
-	w.run(w.clone, "merge", "--quiet", "--no-ff", "-m", "Merge "+other, "origin/"+other)
-	return w.pushed(branch)
-}
-
-// Rebase puts the commits of a branch on top of another.
-func (w *World) Rebase(branch, other string) string {
-	w.tb.Helper()
-	w.run(w.clone, "checkout", "--quiet", branch)
-	w.run(w.clone, "rebase", "--quiet", "origin/"+other)
-	return w.pushed(branch)
-}
-
-// Parent is the first parent of a commit.
-func (w *World) Parent(commit string) string {
-	w.tb.Helper()
-	return w.run(w.clone, "rev-parse", commit+"^")
-}
-
-func (w *World) pushed(branch string) string {
-	w.tb.Helper()
-	w.run(w.clone, "push", "--quiet", "--force", "origin", branch)
-	sha := w.run(w.clone, "rev-parse", "HEAD")
-	w.Settle()
-	return sha
-}
-
-// DeleteBranch deletes a branch.
-func (w *World) DeleteBranch(branch string) {
-	w.tb.Helper()
-	w.run(w.clone, "push", "--quiet", "origin", ":"+branch)
-	w.Settle()
-}
-
-// Head is the commit of a branch.
-func (w *World) Head(branch string) string {
-	w.tb.Helper()
-	ref, _, err := w.As("boss").Git.GetRef(w.tb.Context(), Org, Repo, "heads/"+branch)
-	must(w.tb, err)
-	return ref.GetObject().GetSHA()
-}
-
-// As is a client of a person.
-func (w *World) As(login string) *gogithub.Client {
-	w.tb.Helper()
-	c, err := gogithub.NewClient(&http.Client{Timeout: patience}).WithAuthToken(token(login)).WithEnterpriseURLs("http://"+w.addr, "http://"+w.addr)
-	must(w.tb, err)
-	return c
-}
-
-// Pull opens a pull request of a branch to main and returns its number.
-func (w *World) Pull(login, branch, title, body string) int {
-	w.tb.Helper()
-	return w.OpenPull(login, gogithub.NewPullRequest{Head: &branch, Title: &title, Body: &body})
-}
-
-// OpenPull opens a pull request, to main unless it says otherwise.
-func (w *World) OpenPull(login string, pull gogithub.NewPullRequest) int {
-	w.tb.Helper()
-	if pull.Base == nil {
-		pull.Base = gogithub.Ptr("main")
-	}
-	pr, _, err := w.As(login).PullRequests.Create(w.tb.Context(), Org, Repo, &pull)
-	must(w.tb, err)
-	w.Settle()
-	return pr.GetNumber()
-}
-
-// EditPull changes title, body, base or state of a pull request.
-func (w *World) EditPull(login string, number int, change gogithub.PullRequest) {
-	w.tb.Helper()
-	_, _, err := w.As(login).PullRequests.Edit(w.tb.Context(), Org, Repo, number, &change)
-	must(w.tb, err)
-	w.Settle()
-}
-
-// Collaborator makes somebody a collaborator, who accepts the invitation if there
-// has to be one.
-func (w *World) Collaborator(login, permission string) {
-	w.tb.Helper()
-	invitation, _, err := w.As("boss").Repositories.AddCollaborator(w.tb.Context(), Org, Repo, login, &gogithub.RepositoryAddCollaboratorOptions{Permission: permission})
-	must(w.tb, err)
-	if invitation.GetID() != 0 {
-		_, err = w.As(login).Users.AcceptInvitation(w.tb.Context(), invitation.GetID())
-		must(w.tb, err)
-	}
-	w.Settle()
-}
-
-// Draft converts a pull request to a draft, or marks it as ready.
-func (w *World) Draft(login string, number int, draft bool) {
-	w.tb.Helper()
-	pr, _, err := w.As(login).PullRequests.Get(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	mutation, input := "markPullRequestReadyForReview", "MarkPullRequestReadyForReviewInput"
-	if draft {
-		mutation, input = "convertPullRequestToDraft", "ConvertPullRequestToDraftInput"
-	}
-	c, err := github.NewClient(github.ClientOptions{
-		Endpoints: []string{w.forge.APIURL()}, GraphQLEndpoint: w.forge.GraphQLURL(), UserAgent: "test/v1",
-		Token: func() (string, error) { return token(login), nil },
-	})
-	must(w.tb, err)
-	query := fmt.Sprintf("mutation($i:%s!){%s(input:$i){pullRequest{isDraft}}}", input, mutation)
-	must(w.tb, c.Query(w.tb.Context(), Org, query, map[string]any{"i": map[string]any{"pullRequestId": pr.GetNodeID()}}, &struct{}{}))
-	w.Settle()
-}
-
-// Issue opens an issue.
-func (w *World) Issue(login, title, body string) int {
-	w.tb.Helper()
-	issue, _, err := w.As(login).Issues.Create(w.tb.Context(), Org, Repo, &gogithub.IssueRequest{Title: &title, Body: &body})
-	must(w.tb, err)
-	w.Settle()
-	return issue.GetNumber()
-}
-
-// Comment comments and returns the id of the comment.
-func (w *World) Comment(login string, number int, body string) int64 {
-	w.tb.Helper()
-	c, _, err := w.As(login).Issues.CreateComment(w.tb.Context(), Org, Repo, number, &gogithub.IssueComment{Body: &body})
-	must(w.tb, err)
-	w.Settle()
-	return c.GetID()
-}
-
-// EditComment replaces the text of a comment.
-func (w *World) EditComment(login string, id int64, body string) {
-	w.tb.Helper()
-	_, _, err := w.As(login).Issues.EditComment(w.tb.Context(), Org, Repo, id, &gogithub.IssueComment{Body: &body})
-	must(w.tb, err)
-	w.Settle()
-}
-
-// Review reviews; event is APPROVE, REQUEST_CHANGES or COMMENT.
-func (w *World) Review(login string, number int, event, body string) int64 {
-	w.tb.Helper()
-	r, _, err := w.As(login).PullRequests.CreateReview(w.tb.Context(), Org, Repo, number, &gogithub.PullRequestReviewRequest{Event: &event, Body: &body})
-	must(w.tb, err)
-	w.Settle()
-	return r.GetID()
-}
-
-// AddLabel and RemoveLabel change the labels of an issue or pull request.
-func (w *World) AddLabel(login string, number int, label string) {
-	w.tb.Helper()
-	_, _, err := w.As(login).Issues.AddLabelsToIssue(w.tb.Context(), Org, Repo, number, []string{label})
-	must(w.tb, err)
-	w.Settle()
-}
-
-// RemoveLabel takes a label away.
-func (w *World) RemoveLabel(login string, number int, label string) {
-	w.tb.Helper()
-	_, err := w.As(login).Issues.RemoveLabelForIssue(w.tb.Context(), Org, Repo, number, label)
-	must(w.tb, err)
-	w.Settle()
-}
-
-// Status sets a status of a commit.
-func (w *World) Status(sha, name, state string) {
-	w.tb.Helper()
-	_, _, err := w.As("boss").Repositories.CreateStatus(w.tb.Context(), Org, Repo, sha, &gogithub.RepoStatus{State: &state, Context: &name})
-	must(w.tb, err)
-	w.Settle()
-}
-
-// Statuses are the newest statuses of a commit by context, as "state: description".
-func (w *World) Statuses(sha string) map[string]string {
-	w.tb.Helper()
-	combined, err := w.bot.GetCombinedStatus(w.tb.Context(), Org, Repo, sha)
-	must(w.tb, err)
-	out := map[string]string{}
-	for _, s := range combined.Statuses {
-		if !strings.HasPrefix(s.Context, "mark-") {
-			out[s.Context] = s.State + ": " + s.Description
-		}
-	}
-	return out
-}
-
-// Labels are the labels of an issue or pull request, sorted and joined by commas.
-func (w *World) Labels(number int) string {
-	w.tb.Helper()
-	labels, err := w.bot.GetIssueLabels(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	var names []string
-	for _, l := range labels {
-		names = append(names, l.Name)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ",")
-}
-
-// BotComments are the texts of the bot's comments, the oldest first.
-func (w *World) BotComments(number int) []string {
-	w.tb.Helper()
-	var out []string
-	for _, c := range w.Comments(number) {
-		if c.User.Login == "bot" {
-			out = append(out, c.Body)
-		}
-	}
-	return out
-}
-
-// Comments are all comments of an issue or pull request, the oldest first.
-func (w *World) Comments(number int) []github.IssueComment {
-	w.tb.Helper()
-	comments, err := w.bot.ListIssueComments(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	return comments
-}
-
-// WantComments checks that the bot's comments contain these texts, one each.
-func (w *World) WantComments(number int, want ...string) {
-	w.tb.Helper()
-	got := w.BotComments(number)
-	if !slices.EqualFunc(got, want, strings.Contains) {
-		w.tb.Errorf("comments of the bot:\n%s\nwant %d with:\n%s", strings.Join(got, "\n----\n"), len(want), strings.Join(want, "\n"))
-	}
-}
-
-// WantLabels checks the labels, given in order and joined by commas.
-func (w *World) WantLabels(number int, want string) {
-	w.tb.Helper()
-	if got := w.Labels(number); got != want {
-		w.tb.Errorf("labels %q, want %q", got, want)
-	}
-}
-
-// Jobs are the ProwJobs in order of their names.
-func (w *World) Jobs() []prowv1.ProwJob {
-	w.tb.Helper()
-	var list prowv1.ProwJobList
-	must(w.tb, w.ProwJobs.List(w.tb.Context(), &list))
-	slices.SortFunc(list.Items, func(a, b prowv1.ProwJob) int { return strings.Compare(a.Spec.Job+a.Name, b.Spec.Job+b.Name) })
-	return list.Items
-}
-
-// TakeJobs is "name" or, where it is not triggered, "name:state" of all ProwJobs,
-// sorted and joined by commas, and deletes them.
-func (w *World) TakeJobs() string {
-	w.tb.Helper()
-	var names []string
-	for _, pj := range w.Jobs() {
-		name := pj.Spec.Job
-		if pj.Status.State != prowv1.TriggeredState {
-			name += ":" + string(pj.Status.State)
-		}
-		names = append(names, name)
-		must(w.tb, w.ProwJobs.Delete(w.tb.Context(), &pj))
-	}
-	slices.Sort(names)
-	return strings.Join(names, ",")
-}
-
-// WantJobs checks TakeJobs.
-func (w *World) WantJobs(want string) {
-	w.tb.Helper()
-	if got := w.TakeJobs(); got != want {
-		w.tb.Errorf("jobs %q, want %q", got, want)
-	}
-}
-
 // HandleAgain gives the last delivery of a kind, or of a kind and an action
 // ("pull_request/opened"), to the plugin once more, as after a crash in the middle
 // of it. What the bot itself caused does not count.
@@ -687,169 +381,7 @@ func (w *World) HandleAgain(kind string) {
 	if !ok {
 		w.tb.Fatalf("there was no delivery of kind %s", kind)
 	}
-	w.Handle(d.id, d.kind, d.payload)
-	w.Settle()
-}
-
-// Team makes a team of the org.
-func (w *World) Team(name string, members ...string) {
-	w.tb.Helper()
-	must(w.tb, w.forge.CreateTeam(w.tb.Context(), Org, local.Team{Name: name, Members: members}))
-	w.Settle()
-}
-
-// RepoLabels adds labels to those the repository has.
-func (w *World) RepoLabels(names ...string) {
-	w.tb.Helper()
-	for _, name := range names {
-		_, _, err := w.As("boss").Issues.CreateLabel(w.tb.Context(), Org, Repo, &gogithub.Label{Name: &name, Color: gogithub.Ptr("ededed")})
-		must(w.tb, err)
-	}
-	w.Settle()
-}
-
-// WantAssignees checks who is assigned, given in order and joined by commas.
-func (w *World) WantAssignees(number int, want string) {
-	w.tb.Helper()
-	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	var names []string
-	for _, u := range issue.Assignees {
-		names = append(names, u.Login)
-	}
-	slices.Sort(names)
-	if got := strings.Join(names, ","); got != want {
-		w.tb.Errorf("assignees %q, want %q", got, want)
-	}
-}
-
-// WantReviewers checks whose review is requested, given in order and joined by
-// commas; a team is org/slug.
-func (w *World) WantReviewers(number int, want string) {
-	w.tb.Helper()
-	pr, err := w.bot.GetPullRequest(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	var names []string
-	for _, u := range pr.RequestedReviewers {
-		names = append(names, u.Login)
-	}
-	for _, team := range pr.RequestedTeams {
-		names = append(names, Org+"/"+team.Slug)
-	}
-	slices.Sort(names)
-	if got := strings.Join(names, ","); got != want {
-		w.tb.Errorf("requested reviews of %q, want %q", got, want)
-	}
-}
-
-// CloseIssue closes an issue or pull request.
-func (w *World) CloseIssue(login string, number int) {
-	w.tb.Helper()
-	_, _, err := w.As(login).Issues.Edit(w.tb.Context(), Org, Repo, number, &gogithub.IssueRequest{State: gogithub.Ptr("closed")})
-	must(w.tb, err)
-	w.Settle()
-}
-
-// WantTitle checks the title of an issue or pull request.
-func (w *World) WantTitle(number int, want string) {
-	w.tb.Helper()
-	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	if issue.Title != want {
-		w.tb.Errorf("title %q, want %q", issue.Title, want)
-	}
-}
-
-// WantState checks whether an issue or pull request is open or closed.
-func (w *World) WantState(number int, want string) {
-	w.tb.Helper()
-	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	if issue.State != want {
-		w.tb.Errorf("state %q, want %q", issue.State, want)
-	}
-}
-
-// Milestones makes open milestones of the repository.
-func (w *World) Milestones(titles ...string) {
-	w.tb.Helper()
-	for _, title := range titles {
-		_, _, err := w.As("boss").Issues.CreateMilestone(w.tb.Context(), Org, Repo, &gogithub.Milestone{Title: &title})
-		must(w.tb, err)
-	}
-	w.Settle()
-}
-
-// WantMilestone checks the milestone of an issue or pull request, "" being none.
-func (w *World) WantMilestone(number int, want string) {
-	w.tb.Helper()
-	issue, err := w.bot.GetIssue(w.tb.Context(), Org, Repo, number)
-	must(w.tb, err)
-	got := ""
-	if issue.Milestone != nil {
-		got = issue.Milestone.Title
-	}
-	if got != want {
-		w.tb.Errorf("milestone %q, want %q", got, want)
-	}
-}
-
-// Merge merges a pull request with a merge commit.
-func (w *World) Merge(login string, number int) {
-	w.tb.Helper()
-	_, _, err := w.As(login).PullRequests.Merge(w.tb.Context(), Org, Repo, number, "", nil)
-	must(w.tb, err)
-	w.Settle()
-}
-
-// WantBranch checks whether the repository has a branch.
-func (w *World) WantBranch(branch string, want bool) {
-	w.tb.Helper()
-	got := w.run(".", "ls-remote", "--heads", w.cloneURL(), "refs/heads/"+branch) != ""
-	if got != want {
-		w.tb.Errorf("branch %s: there %v, want %v", branch, got, want)
-	}
-}
-
-// WantStatuses checks the newest statuses of a commit, as Statuses tells them.
-func (w *World) WantStatuses(sha string, want map[string]string) {
-	w.tb.Helper()
-	if got := w.Statuses(sha); !maps.Equal(got, want) {
-		w.tb.Errorf("statuses %q, want %q", got, want)
-	}
-}
-
-// CheckRun makes a check run that has ended.
-func (w *World) CheckRun(sha, name, conclusion string) {
-	w.tb.Helper()
-	_, _, err := w.As("bot").Checks.CreateCheckRun(w.tb.Context(), Org, Repo, gogithub.CreateCheckRunOptions{
-		Name: name, HeadSHA: sha, Status: gogithub.Ptr("completed"), Conclusion: &conclusion,
-	})
-	must(w.tb, err)
-	w.Settle()
-}
-
-// WantCheckRuns checks the newest check runs of a commit by name, as "conclusion: title".
-func (w *World) WantCheckRuns(sha string, want map[string]string) {
-	w.tb.Helper()
-	runs, err := w.bot.ListCheckRuns(w.tb.Context(), Org, Repo, sha)
-	must(w.tb, err)
-	got, newest := map[string]string{}, map[string]int64{}
-	for _, run := range runs {
-		if run.ID >= newest[run.Name] {
-			newest[run.Name], got[run.Name] = run.ID, run.Conclusion+": "+run.Output.Title
-		}
-	}
-	if !maps.Equal(got, want) {
-		w.tb.Errorf("check runs %q, want %q", got, want)
-	}
-}
-
-// DescribedStatus sets a status of a commit with a description.
-func (w *World) DescribedStatus(sha, name, state, description string) {
-	w.tb.Helper()
-	_, _, err := w.As("boss").Repositories.CreateStatus(w.tb.Context(), Org, Repo, sha, &gogithub.RepoStatus{State: &state, Context: &name, Description: &description})
-	must(w.tb, err)
+	w.handle(d)
 	w.Settle()
 }
 
