@@ -1,6 +1,7 @@
 package cherrypicker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,7 +92,7 @@ func merge(t *testing.T, w *plugintest.World, number int) {
 	w.Settle()
 }
 
-func TestProbe40_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
+func TestProbe38_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
 	w := newWorld(t, settings{assign: true, labels: []string{"backport"}})
 	w.Push("change", map[string]string{"fix": "y"})
 	n := w.Pull("alice", "change", "Fix it", "```release-note\nfixed\n```")
@@ -131,6 +132,28 @@ func TestProbe40_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
 	}
 }
 
+func TestProbe38_CopiesAreChained(t *testing.T) {
+	w := newWorld(t, settings{assign: true})
+	w.Push("rel-1", nil)
+	w.Push("change", map[string]string{"fix": "y"})
+	n := w.Pull("alice", "change", "[main] fix", "")
+	merge(t, w, n)
+	w.Comment("eve", n, "/cherrypick rel-1 rel-2")
+	w.Comment("bob", n, "/cherrypick main")
+	w.Comment("bob", n, "/cherrypick  \t ")
+	w.WantComments(n, "only [o]", "needs to differ from target branch")
+	w.Comment("bob", n, "/cherrypick rel-1 rel-2")
+	pulls := copies(t, w, "rel-1")
+	if len(pulls) != 1 || pulls[0].GetTitle() != "[rel-1] fix" || pulls[0].GetHead().GetRef() != fmt.Sprintf("cherry-pick-%d-to-rel-1", n) {
+		t.Fatalf("copies %+v", pulls)
+	}
+	for _, want := range []string{"/assign bob", "/cherrypick rel-2"} {
+		if !strings.Contains(pulls[0].GetBody(), want) {
+			t.Errorf("the text has no %q: %s", want, pulls[0].GetBody())
+		}
+	}
+}
+
 func TestALabelAsksToo(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.Push("change", map[string]string{"fix": "y"})
@@ -146,7 +169,7 @@ func TestALabelAsksToo(t *testing.T) {
 	}
 }
 
-func TestAConflictIsTold(t *testing.T) {
+func TestProbe38_AConflictIsTold(t *testing.T) {
 	w := newWorld(t, settings{createIssueOnConflict: true})
 	w.Push("release", map[string]string{"fix": "other"})
 	w.Push("change", map[string]string{"fix": "y"})
