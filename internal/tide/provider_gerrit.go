@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,6 +132,20 @@ func (g *GerritProvider) ChangedFiles(ctx context.Context, pr *PullRequest) ([]s
 		return nil, fmt.Errorf("change %d has another revision by now", pr.Number)
 	}
 	return files, nil
+}
+
+// Standing asks for the change; its number is unique to the instance.
+func (g *GerritProvider) Standing(ctx context.Context, org, _ string, number int) (Standing, error) {
+	c, err := g.Forge.GetChange(ctx, org, strconv.Itoa(number))
+	switch {
+	case err != nil:
+		return Standing{}, err
+	case c.Status == "MERGED":
+		return Standing{Merged: true}, nil
+	case c.Status == "ABANDONED":
+		return Standing{Trouble: "was abandoned"}, nil
+	}
+	return Standing{}, nil
 }
 
 // Refs link to the pages of Gerrit.
