@@ -16,6 +16,7 @@ import (
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage/providers"
+	"prow/internal/tide/simulate"
 )
 
 // Name of the component.
@@ -118,5 +119,7 @@ func (o *Options) Validate() error {
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Merge pull requests", "Finds pull requests on GitHub, or changes on Gerrit, that are ready, tests them against the current base, and merges them.", &Options{}, Run)
+	cmd := service.Command(Name, "Merge pull requests", "Finds pull requests on GitHub, or changes on Gerrit, that are ready, tests them against the current base, and merges them.", &Options{}, Run)
+	cmd.AddCommand(simulate.Command())
+	return cmd
 }

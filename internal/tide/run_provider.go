@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -85,7 +84,9 @@ func perRound(perHour int, cfg *config.Config) int {
 // throttled limits the requests of a client. After a restart the status controller
 // may have many statuses to write, so it may use half of its hour at once.
 func throttled(perHour, burst int) func(*github.ClientOptions) {
-	return func(o *github.ClientOptions) { o.Transport = github.Throttle(http.DefaultTransport, perHour, burst) }
+	return func(o *github.ClientOptions) {
+		o.Throttle, o.OrgThrottles = github.Rate{PerHour: perHour, Burst: burst}, nil
+	}
 }
 
 // onGerrit builds the provider for Gerrit, which has no statuses to control.
