@@ -28,6 +28,7 @@ type GerritForge interface {
 	BranchRevision(ctx context.Context, instance, project, branch string) (string, error)
 	Submit(ctx context.Context, instance, id, revision string) error
 	SetReview(ctx context.Context, instance, id, revision, message string, votes map[string]string) error
+	SubmittedTogether(ctx context.Context, instance, id string) (others []*gerrit.Change, hidden int, err error)
 }
 
 // GerritProvider is the [Provider] for Gerrit, which keeps the rules of a merge
@@ -39,6 +40,8 @@ type GerritProvider struct {
 	Jobs    client.Reader
 	Metrics *Metrics
 	Log     *slog.Logger
+
+	company company
 }
 
 var _ Provider = &GerritProvider{}
@@ -60,12 +63,13 @@ func (g *GerritProvider) Base(ctx context.Context, pr *PullRequest) (string, err
 	return g.Forge.BranchRevision(ctx, pr.Org, pr.Repo, pr.BaseRefName)
 }
 
-// Refusal is a conflict; for everything else the query asks Gerrit.
+// Refusal is a conflict, or company that a change would be submitted with; for
+// everything else the query asks Gerrit.
 func (g *GerritProvider) Refusal(_ context.Context, _ *config.Config, pr *PullRequest) (*Reason, error) {
 	if pr.Mergeable == mergeableConflicting {
 		return &conflictReason, nil
 	}
-	return nil, nil
+	return pr.refused, nil
 }
 
 // Contexts are the newest runs of presubmits on the head, one for each context.
