@@ -321,7 +321,7 @@ func TestProbe21Probe22Probe23MergesThatAreRefused(t *testing.T) {
 				slept = append(slept, d)
 				return nil
 			}
-			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep}
+			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep, Now: time.Now}
 			p := &pool{Org: "acme", Repo: "app", Branch: "main"}
 			for n := 1; n <= 3; n++ {
 				p.PRs = append(p.PRs, record(func(g *GitHubPullRequest) { g.Number = n }))
