@@ -72,9 +72,10 @@ func branchKeys(job *prowv1.ProwJob) []string {
 
 func poolJobsKey(org, repo, branch, sha string) string { return poolKey(org, repo, branch) + "@" + sha }
 
-// unfailed tells whether a batch runs or passed.
+// unfailed tells whether a batch runs or passed; one that is being aborted does not
+// run any more.
 func unfailed(job *prowv1.ProwJob) bool {
-	return !job.Complete() || job.Status.State == prowv1.SuccessState
+	return !job.Complete() && job.Status.State != prowv1.AbortedState || job.Status.State == prowv1.SuccessState
 }
 
 func liveBatchKeys(job *prowv1.ProwJob) []string {

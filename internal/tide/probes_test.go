@@ -390,7 +390,7 @@ func TestNothingIsMergedOnABaseThatMoved(t *testing.T) {
 		if !strings.HasSuffix(r.URL.Path, "/git/refs/heads/main") {
 			return 0, ""
 		}
-		if reads++; reads == 2 {
+		if reads++; reads == 1 { // the search told where it was before
 			return 200, `{"ref":"refs/heads/main","object":{"sha":"0123456789012345678901234567890123456789"}}`
 		}
 		return 0, ""

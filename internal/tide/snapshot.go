@@ -85,8 +85,7 @@ func divide(prs map[string]*PullRequest) []*pool {
 // into the pool. An error leaves the pool out of this round.
 func (s *Syncer) prepare(ctx context.Context, cfg *config.Config, p *pool) error {
 	var err error
-	// All candidates have the same base ref.
-	if p.BaseSHA, err = s.Provider.Base(ctx, p.PRs[0]); err != nil {
+	if p.BaseSHA, err = s.baseOf(ctx, p); err != nil {
 		return err
 	}
 	if p.Jobs, err = jobs(ctx, s.Jobs, cfg.ProwJobNamespace, indexPool, poolJobsKey(p.Org, p.Repo, p.Branch, p.BaseSHA)); err != nil {
@@ -125,6 +124,16 @@ func (s *Syncer) prepare(ctx context.Context, cfg *config.Config, p *pool) error
 	}
 	p.PRs = kept
 	return ctx.Err()
+}
+
+// baseOf is where the branch is. All candidates of a pool are for the same branch: if
+// the search tells the same commit for each, nobody need be asked.
+func (s *Syncer) baseOf(ctx context.Context, p *pool) (string, error) {
+	first := p.PRs[0]
+	if first.baseOID != "" && !slices.ContainsFunc(p.PRs, func(pr *PullRequest) bool { return pr.baseOID != first.baseOID }) {
+		return first.baseOID, nil
+	}
+	return s.Provider.Base(ctx, first)
 }
 
 // snapshot is the pool as the planner sees it.

@@ -33,7 +33,7 @@ func (s *Syncer) speculation(ctx context.Context, cfg *config.Config, p *pool, s
 	if err != nil {
 		return out, err
 	}
-	slices.SortStableFunc(all, func(a, b prowv1.ProwJob) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	slices.SortStableFunc(all, func(a, b prowv1.ProwJob) int { return a.Status.StartTime.Compare(b.Status.StartTime.Time) })
 	p.trialJobs = map[string][]*prowv1.ProwJob{}
 	at := map[string]int{}
 	for i := range all {
@@ -56,7 +56,7 @@ func (s *Syncer) speculation(ctx context.Context, cfg *config.Config, p *pool, s
 			continue // that says nothing about what was tested
 		}
 		t.Runs = append(t.Runs, planner.BatchRun{Context: job.Spec.Context, State: planner.RunStateOf(string(job.Status.State))})
-		if !job.Complete() && s.Now().Sub(job.CreationTimestamp.Time) > settings.Deadline.Duration {
+		if !job.Complete() && s.Now().Sub(job.Status.StartTime.Time) > settings.Deadline.Duration {
 			t.Overdue = true
 		}
 	}

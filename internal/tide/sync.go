@@ -215,7 +215,7 @@ func (s *Syncer) syncPool(ctx context.Context, cfg *config.Config, p *pool) Pool
 // decide asks the planner of the branch, and carries out what it proposes.
 func (s *Syncer) decide(ctx context.Context, w *poolWorld, snapshot *planner.Snapshot) executor.Outcome {
 	plan := s.Plan
-	if w.cfg.Tide.Planner(w.p.Org, w.p.Repo, w.p.Branch).Name == config.PlannerSpeculative {
+	if w.speculative() {
 		plan = planner.Speculative
 	}
 	if !s.DryRun {

@@ -26,6 +26,11 @@ type poolWorld struct {
 
 var _ executor.World = &poolWorld{}
 
+// speculative tells whether combinations are tested on top of each other.
+func (w *poolWorld) speculative() bool {
+	return w.cfg.Tide.Planner(w.p.Org, w.p.Repo, w.p.Branch).Name == config.PlannerSpeculative
+}
+
 // Base reads the base branch again.
 func (w *poolWorld) Base(ctx context.Context) (string, error) {
 	return w.s.Provider.Base(ctx, w.p.PRs[0])
@@ -74,8 +79,10 @@ func (w *poolWorld) Start(ctx context.Context, start planner.Start) error {
 	if !ok || len(targets) == 0 {
 		return fmt.Errorf("start jobs for %s: not everyone is in the pool", planner.Key(start.Pulls))
 	}
+	// A trial of one is a batch too: it must not report, or a flake would throw the
+	// pull request out.
 	if len(targets) == 1 {
-		return w.s.trigger(ctx, w.cfg, w.p, targets, w.p.presubmits(targets[0], start.Contexts))
+		return w.s.trigger(ctx, w.cfg, w.p, targets, w.p.presubmits(targets[0], start.Contexts), w.speculative())
 	}
 	req, err := w.s.requirementsOf(ctx, w.cfg, w.p.BaseSHA, targets...)
 	if err != nil {
@@ -85,7 +92,7 @@ func (w *poolWorld) Start(ctx context.Context, start planner.Start) error {
 	if len(start.Contexts) > 0 {
 		presubmits = slices.DeleteFunc(slices.Clone(presubmits), func(job *config.Presubmit) bool { return !slices.Contains(start.Contexts, job.Context) })
 	}
-	return w.s.trigger(ctx, w.cfg, w.p, targets, presubmits)
+	return w.s.trigger(ctx, w.cfg, w.p, targets, presubmits, true)
 }
 
 // Stop aborts the jobs of a trial that are not over.
@@ -121,7 +128,11 @@ func (w *poolWorld) Merge(ctx context.Context, pull planner.Head, all []planner.
 	failure.number = pr.Number
 	w.failures = append(w.failures, *failure)
 	if errors.Is(failure.err, github.ErrUnmergeable) {
-		w.s.refusals.note(w.p.key(), pull, failure.err.Error(), w.s.Now())
+		said := failure.err.Error()
+		if answer := (*github.RequestError)(nil); errors.As(failure.err, &answer) && answer.Message != "" {
+			said = answer.Message
+		}
+		w.s.refusals.note(w.p.key(), pull, said, w.s.Now())
 	}
 	if errors.Is(failure.err, errStop) {
 		return errors.Join(executor.ErrStop, failure.err)

@@ -192,7 +192,7 @@ func (v *view) speculate(limit int, add func(set members, first []Head) bool) {
 		}
 		b := frontier[at]
 		frontier = slices.Delete(frontier, at, at+1)
-		if b.value < valueMin {
+		if b.value < valueMin && b != root {
 			return
 		}
 		list := b.running
