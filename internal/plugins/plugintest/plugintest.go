@@ -80,6 +80,8 @@ type World struct {
 	inRepo *config.InRepo
 	owners *owners.Cache
 	clone  string
+	// pusher pushes instead of boss.
+	pusher string
 
 	// Config and Plugins are the configurations.
 	Config  *config.Config
