@@ -10,6 +10,9 @@ UTILITIES := clonerefs initupload entrypoint sidecar gcsupload
 PKG ?= ./...
 FLAGS ?=
 BENCH ?= .
+FUZZ ?= .
+FUZZTIME ?= 10s
+SOAK ?= 1h
 # This repository is called prow on the forge, whatever its directory is called.
 NAME := $(if $(findstring --repo,$(FLAGS)),,--repo-name prow)
 
@@ -51,6 +54,20 @@ test-storage: ## Run the clients of GCS and S3 on servers of others (many depend
 race: build ## Run the tests with the race detector
 	CGO_ENABLED=1 PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -race -timeout 30m $(PKG)
 
+.PHONY: fuzz
+fuzz: ## Let the fuzz tests, or those that FUZZ names, look for new inputs, FUZZTIME (10s) each
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' api internal standalone); do \
+		module=.; dir=$${file%/*}; case $$dir in standalone/*) module=standalone; dir=$${dir#standalone/};; esac; \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file | grep -E "$(FUZZ)" || true); do \
+			echo "== $$name in $$file"; \
+			go test -C $$module -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$dir; \
+		done; \
+	done
+
+.PHONY: soak
+soak: ## Ask a ghproxy for ever new things for an hour, or SOAK=30m, and watch its memory and disk
+	SOAK=$(SOAK) go test -run TestMemoryAndDiskStayBounded -count 1 -v -timeout 0 ./internal/ghproxy
+
 .PHONY: bench
 bench: build ## Run the headline benchmarks, or those that BENCH names; the method stands in test/bench
 	PROW_BIN=$(BIN) PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -run '^$$' -bench "$(BENCH)" -benchtime 1x -timeout 30m -v ./test/bench/...
@@ -69,6 +86,14 @@ generate: ## Write generated code and manifests again
 	cd tools && go run ./crdgen
 	go run ./internal/reference/gen
 	go run ./internal/plugins/pages/gen
+
+.PHONY: simulate
+simulate: ## Play all scenarios of the merge queue and write docs/tide-simulation.md with the figures
+	go run ./internal/tide/simulate/gen
+
+.PHONY: simulate-million
+simulate-million: ## Merge a million pull requests in the simulator, with crashes and faults, and expect no violation
+	PROW_SIMULATE_MERGES=1000000 go test -count 1 -v -timeout 4h -run TestNothingUnprovenIsEverMerged ./internal/tide/simulate
 
 .PHONY: clean
 clean: ## Remove what was built and the state of `make up`

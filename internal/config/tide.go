@@ -93,9 +93,10 @@ const (
 
 // TideGerrit configures Tide for Gerrit.
 type TideGerrit struct {
-	// Queries list the repositories whose changes are merged.
+	// Queries list the repositories whose changes are merged. A repository that is
+	// listed twice has the filters of its last entry.
 	Queries []GerritOrgRepos `json:"queries,omitempty"`
-	// RateLimit is accepted; Tide reads gerrit.ratelimit. Default: 5.
+	// RateLimit is the number of changes per query. Default: 5.
 	RateLimit int `json:"ratelimit,omitempty"`
 }
 

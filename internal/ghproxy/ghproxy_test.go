@@ -152,10 +152,10 @@ func (v *versioned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, content)
 }
 
-func TestProbes26And27And32RepeatedReadsAreRevalidated(t *testing.T) {
-	v := &versioned{}
-	v.content.Store("one")
-	g := newGitHub(t, v.ServeHTTP)
+// onEachStore runs a test with a proxy on each kind of store, before a GitHub that
+// has one content.
+func onEachStore(t *testing.T, test func(t *testing.T, p *testProxy, g *github, v *versioned)) {
+	t.Helper()
 	for name, args := range map[string][]string{
 		"memory": nil,
 		"disk":   {"--cache-dir=" + t.TempDir(), "--cache-sizeGB=1"},
@@ -166,31 +166,57 @@ func TestProbes26And27And32RepeatedReadsAreRevalidated(t *testing.T) {
 			if name == "redis" && args == nil {
 				t.Skip("redis-server is not installed")
 			}
+			v := &versioned{}
 			v.content.Store("one")
-			before := len(g.seen())
-			p := start(t, g.URL, args...)
-			p.ask(t, "GET", "/repos/o/r", "Authorization", "token a").expect(t, "first", 200, modeMiss, "one")
-			second := p.ask(t, "GET", "/repos/o/r", "Authorization", "token a")
-			second.expect(t, "second", 200, modeRevalidated, "one")
-			if second.Header.Get("X-From-Cache") != "1" {
-				t.Error("the second answer does not say that it was stored")
-			}
-			if asked := g.seen()[before:]; len(asked) != 2 || asked[1].Header.Get("If-None-Match") != `"one"` {
-				t.Errorf("GitHub saw %d requests", len(asked))
-			}
-			for field := range second.Header {
-				if strings.HasPrefix(field, "X-Varied") {
-					t.Errorf("the answer has the field %s", field)
-				}
-			}
-			v.content.Store("two")
-			p.ask(t, "GET", "/repos/o/r", "Authorization", "token a").expect(t, "changed", 200, modeChanged, "two")
-			p.ask(t, "GET", "/repos/o/r", "Authorization", "token a").expect(t, "then", 200, modeRevalidated, "two")
-			if got := testutil.ToFloat64(p.proxy.metrics.responses.WithLabelValues(modeRevalidated, "/repos/:owner/:repo", "Go-http-client", hashOf("token a"))); got != 2 {
-				t.Errorf("%v revalidated answers are counted", got)
-			}
+			g := newGitHub(t, v.ServeHTTP)
+			test(t, start(t, g.URL, args...), g, v)
 		})
 	}
+}
+
+func TestProbe26ARepeatedReadIsRevalidated(t *testing.T) {
+	onEachStore(t, func(t *testing.T, p *testProxy, g *github, _ *versioned) {
+		p.ask(t, "GET", "/repos/o/r", "Authorization", "token a").expect(t, "first", 200, modeMiss, "one")
+		second := p.ask(t, "GET", "/repos/o/r", "Authorization", "token a")
+		second.expect(t, "second", 200, modeRevalidated, "one")
+		if second.Header.Get("X-From-Cache") != "1" {
+			t.Error("the second answer does not say that it was stored")
+		}
+		if asked := g.seen(); len(asked) != 2 || asked[1].Header.Get("If-None-Match") != `"one"` {
+			t.Errorf("GitHub saw %d requests", len(asked))
+		}
+		for field := range second.Header {
+			if strings.HasPrefix(field, "X-Varied") {
+				t.Errorf("the answer has the field %s", field)
+			}
+		}
+	})
+}
+
+func TestProbe27WhatHasChangedReplacesWhatWasStored(t *testing.T) {
+	onEachStore(t, func(t *testing.T, p *testProxy, _ *github, v *versioned) {
+		ask := func() answer { return p.ask(t, "GET", "/repos/o/r", "Authorization", "token a") }
+		ask().expect(t, "first", 200, modeMiss, "one")
+		ask().expect(t, "second", 200, modeRevalidated, "one")
+		v.content.Store("two")
+		ask().expect(t, "changed", 200, modeChanged, "two")
+		ask().expect(t, "then", 200, modeRevalidated, "two")
+		if got := testutil.ToFloat64(p.proxy.metrics.responses.WithLabelValues(modeRevalidated, "/repos/:owner/:repo", "Go-http-client", hashOf("token a"))); got != 2 {
+			t.Errorf("%v revalidated answers are counted", got)
+		}
+	})
+}
+
+// The content may be kept for a minute, says versioned, and is asked about all the same.
+func TestProbe32GitHubsOwnAgeOfAnAnswerDoesNotCount(t *testing.T) {
+	onEachStore(t, func(t *testing.T, p *testProxy, g *github, v *versioned) {
+		p.ask(t, "GET", "/repos/o/r").expect(t, "first", 200, modeMiss, "one")
+		v.content.Store("two")
+		p.ask(t, "GET", "/repos/o/r").expect(t, "a moment later", 200, modeChanged, "two")
+		if asked := len(g.seen()); asked != 2 {
+			t.Errorf("GitHub saw %d requests", asked)
+		}
+	})
 }
 
 // redisArgs starts a redis; nil where it is not installed.

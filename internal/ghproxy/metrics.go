@@ -13,7 +13,7 @@ import (
 type metrics struct {
 	*apimetrics.Metrics
 
-	wait, age                       *prometheus.HistogramVec
+	age                             *prometheus.HistogramVec
 	responses, partitions, misspelt *prometheus.CounterVec
 	pending, concurrent             prometheus.Gauge
 }
@@ -27,7 +27,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	return &metrics{
 		Metrics:    apimetrics.New(r),
-		wait:       histogram("github_request_wait_duration_seconds", "Seconds a request waited for its time slot.", []float64{.1, .25, .5, 1, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 150, 180}, "token_hash", "request_type", "api"),
 		age:        histogram("ghcache_cache_entry_age_seconds", "Age of entries that GitHub confirmed.", []float64{5, 900, 1800, 3600, 7200, 14400}, "token_hash", "path", "user_agent"),
 		responses:  counter("ghcache_responses", "Answers by where they came from.", "mode", "path", "user_agent", "token_hash"),
 		partitions: counter("ghcache_cache_partitions", "Parts of the cache that were begun.", "token_hash"),

@@ -40,7 +40,9 @@ type Options struct {
 	ServeMetrics bool
 
 	upstream *url.URL
-	prune    time.Duration
+	// diskBound and prune are set by tests, which have neither gigabytes nor hours.
+	diskBound int64
+	prune     time.Duration
 }
 
 // Bind registers the flags.

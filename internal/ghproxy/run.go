@@ -67,7 +67,11 @@ func New(ctx context.Context, rt *service.Runtime, o *Options) (*Proxy, error) {
 		}
 		parts.shared = store
 	case o.CacheDir != "":
-		disk, err := httpcache.NewDisk(o.CacheDir, int64(o.CacheSizeGB)*1_000_000_000, rt.Log)
+		bound := o.diskBound
+		if bound == 0 {
+			bound = int64(o.CacheSizeGB) * 1_000_000_000
+		}
+		disk, err := httpcache.NewDisk(o.CacheDir, bound, rt.Log)
 		if err != nil {
 			return nil, fmt.Errorf("--cache-dir: %w", err)
 		}

@@ -82,7 +82,7 @@ func (u *upstream) await(ctx context.Context, a *asker, method string) error {
 		return nil
 	}
 	wait := spacer.wait(a.budget, method == http.MethodGet)
-	u.metrics.wait.WithLabelValues(a.budget, method, api).Observe(wait.Seconds())
+	u.metrics.Waited(a.budget, method, api, wait)
 	return pause(ctx, wait)
 }
 

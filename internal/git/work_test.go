@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // withFork lets the cache find, beside the upstream, an empty repository of a bot.
@@ -263,6 +264,21 @@ func FuzzBranchName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		if branchName(name) == nil && (strings.ContainsAny(name, " :~^?*[\\\x00\n") || name[0] == '-') {
 			t.Errorf("%q", name)
+		}
+	})
+}
+
+func FuzzRedact(f *testing.F) {
+	f.Add("user:p@ss")
+	f.Add("x-access-token:ghs_1")
+	f.Add("%2F%40")
+	f.Fuzz(func(t *testing.T, credential string) {
+		if credential == "" || strings.ContainsAny(credential, "/'\"") || strings.ContainsFunc(credential, unicode.IsSpace) {
+			return
+		}
+		text := "fatal: unable to access 'HTTPS://" + credential + "@host/o/r/': a@b"
+		if got := Redact(text); got != "fatal: unable to access 'HTTPS://xxxxx@host/o/r/': a@b" {
+			t.Errorf("%q becomes %q", text, got)
 		}
 	})
 }

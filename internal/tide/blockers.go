@@ -66,20 +66,20 @@ func newBlockers(issues []blockerIssue) blockers {
 	return out
 }
 
-// findBlockers searches blocking issues. Per org, the orgs whose search failed are
+// Blockers searches blocking issues. Per org, the orgs whose search failed are
 // returned with their errors, and their pull requests must be left alone; over
 // everything, a failure is the error.
-func (s *Syncer) findBlockers(ctx context.Context, cfg *config.Config) (_ blockers, failed map[string]error, _ error) {
+func (g *GitHubProvider) Blockers(ctx context.Context, cfg *config.Config) (_ blockers, failed map[string]error, _ error) {
 	if cfg.Tide.BlockerLabel == "" {
 		return blockers{}, nil, nil
 	}
-	texts := scopedSearches(cfg.Tide.Queries, s.PerOrg, "is:issue", "state:open", `label:"`+cfg.Tide.BlockerLabel+`"`)
+	texts := scopedSearches(cfg.Tide.Queries, g.PerOrg, "is:issue", "state:open", `label:"`+cfg.Tide.BlockerLabel+`"`)
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
 	failed = map[string]error{}
 	var all []blockerIssue
 	for _, org := range slices.Sorted(maps.Keys(texts)) {
-		issues, err := search[blockerIssue](ctx, s.Forge, s.Log, org, blockerQuery, texts[org])
+		issues, err := search[blockerIssue](ctx, g.Forge, g.Log, org, blockerQuery, texts[org])
 		switch {
 		case err != nil && org == "":
 			return blockers{}, nil, fmt.Errorf("find blocking issues: %w", err)

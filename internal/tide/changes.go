@@ -7,26 +7,20 @@ import (
 	"sync"
 
 	"prow/internal/config"
-	"prow/internal/forge/github"
 )
-
-// ChangeLister lists the files that a pull request changes.
-type ChangeLister interface {
-	GetPullRequestChanges(ctx context.Context, org, repo string, number int) ([]github.PullRequestChange, error)
-}
 
 // Changes remembers which files pull requests change. What is used in one round
 // is kept for the next.
 type Changes struct {
-	forge ChangeLister
+	list func(context.Context, *PullRequest) ([]string, error)
 
 	mu       sync.Mutex
 	old, new map[string][]string
 }
 
-// NewChanges remembers nothing yet.
-func NewChanges(forge ChangeLister) *Changes {
-	return &Changes{forge: forge, old: map[string][]string{}, new: map[string][]string{}}
+// NewChanges remembers nothing yet; list is how files are asked for.
+func NewChanges(list func(context.Context, *PullRequest) ([]string, error)) *Changes {
+	return &Changes{list: list, old: map[string][]string{}, new: map[string][]string{}}
 }
 
 // of returns the files that any of the pull requests changes, sorted; they are
@@ -59,13 +53,9 @@ func (c *Changes) files(ctx context.Context, pr *PullRequest) ([]string, error) 
 	if ok {
 		return files, nil
 	}
-	changes, err := c.forge.GetPullRequestChanges(ctx, pr.Org, pr.Repo, pr.Number)
+	files, err := c.list(ctx, pr)
 	if err != nil {
 		return nil, fmt.Errorf("list the files that %s changes: %w", pr.key(), err)
-	}
-	files = make([]string, len(changes))
-	for i, change := range changes {
-		files[i] = change.Filename
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,6 +15,9 @@
 // that the next could not find out, so a process may be killed anywhere: jobs have
 // names that follow from what they test, and merges name the head they are for.
 //
+// What forges do differently is behind [Provider]: how pull requests are found, what
+// their head and their base are, which jobs they need, and how one is merged.
+//
 // [Statuses] is the status controller. It takes the outcome of the filter from the
 // [Board] and tells people, by the status context "tide", why a pull request is not
 // merged yet. One judge gives every pull request exactly one [Reason]; status,

@@ -13,7 +13,7 @@ import (
 // it waits for may only be its own required jobs: otherwise testing it again would
 // throw it out.
 func (s *Syncer) filter(ctx context.Context, cfg *config.Config, pr *PullRequest, req requirements) *Reason {
-	refusal, err := s.Mergeability.refusal(ctx, &cfg.Tide, pr)
+	refusal, err := s.Provider.Refusal(ctx, cfg, pr)
 	switch {
 	case err != nil:
 		s.Log.WarnContext(ctx, "it is not known whether a pull request can be merged", "pr", pr.key(), "error", err)
@@ -21,7 +21,7 @@ func (s *Syncer) filter(ctx context.Context, cfg *config.Config, pr *PullRequest
 	case refusal != nil:
 		return refusal
 	}
-	contexts, err := headContexts(ctx, s.Forge, s.Log, pr)
+	contexts, err := s.Provider.Contexts(ctx, cfg, pr)
 	if err != nil {
 		s.Log.WarnContext(ctx, "the contexts of a pull request cannot be read", "pr", pr.key(), "error", err)
 		return &contextsUnknown

@@ -37,20 +37,21 @@ import (
 // world is a forge with the repository acme/app, the robot's clients, and both
 // controllers over a cluster of ProwJobs.
 type world struct {
-	t      *testing.T
-	forge  *local.Forge
-	gh     *github.Client
-	proxy  *proxy
-	clone  string
-	runner *git.Runner
-	jobs   client.WithWatch
-	sync   *Syncer
-	status *Statuses
-	cfg    *config.Config
-	past   *history.History
-	slept  []time.Duration
-	offset time.Duration
-	reg    *prometheus.Registry
+	t        *testing.T
+	forge    *local.Forge
+	gh       *github.Client
+	proxy    *proxy
+	clone    string
+	runner   *git.Runner
+	jobs     client.WithWatch
+	provider *GitHubProvider
+	sync     *Syncer
+	status   *Statuses
+	cfg      *config.Config
+	past     *history.History
+	slept    []time.Duration
+	offset   time.Duration
+	reg      *prometheus.Registry
 }
 
 // baseConfig is a configuration with one required job.
@@ -138,10 +139,11 @@ func newWorld(t *testing.T) *world {
 	}
 	now := w.now
 	metrics, board, mergeability := NewMetrics(w.reg), NewBoard(), NewMergeability(w.gh, now)
+	sleep := func(_ context.Context, d time.Duration) error { w.slept = append(w.slept, d); return nil }
+	w.provider = &GitHubProvider{Forge: w.gh, Mergeability: mergeability, Metrics: metrics, Now: now, Sleep: sleep, Log: log}
 	w.sync = &Syncer{
-		Forge: w.gh, Jobs: w.jobs, InRepo: inRepo, Git: mirrors, Changes: NewChanges(w.gh), Mergeability: mergeability, Board: board,
-		History: w.past, Metrics: metrics, Plan: planner.Classic, Now: now, Log: log,
-		Sleep: func(_ context.Context, d time.Duration) error { w.slept = append(w.slept, d); return nil },
+		Provider: w.provider, Jobs: w.jobs, InRepo: inRepo, Git: mirrors, Changes: NewChanges(w.provider.ChangedFiles), Board: board,
+		History: w.past, Metrics: metrics, Plan: planner.Classic, Now: now, Log: log, Sleep: sleep,
 	}
 	w.status = &Statuses{
 		Forge: w.gh, Jobs: w.jobs, InRepo: inRepo, Mergeability: mergeability, Board: board, Metrics: metrics, Now: now, After: time.After, Log: log,

@@ -22,6 +22,8 @@ const (
 	indexPassing = "tide-passing"
 	// indexRetest finds the presubmits that this component started, by pull request.
 	indexRetest = "tide-retest"
+	// indexHead finds the presubmits of a head, on whatever base.
+	indexHead = "tide-head"
 )
 
 // Indexes are the indexes the reader of ProwJobs must have, by name.
@@ -31,6 +33,7 @@ func Indexes() map[string]client.IndexerFunc {
 		indexLiveBatch: byJob(liveBatchKeys),
 		indexPassing:   byJob(passingKeys),
 		indexRetest:    byJob(retestKeys),
+		indexHead:      byJob(headKeys),
 	}
 }
 
@@ -106,6 +109,18 @@ func retestKeys(job *prowv1.ProwJob) []string {
 
 func retestKey(org, repo, branch string, number int, sha string) string {
 	return fmt.Sprintf("%s#%d@%s", poolKey(org, repo, branch), number, sha)
+}
+
+func headKeys(job *prowv1.ProwJob) []string {
+	r := job.Spec.Refs
+	if job.Spec.Type != prowv1.PresubmitJob || len(r.Pulls) != 1 {
+		return nil
+	}
+	return []string{headKey(r.Org, r.Repo, r.Pulls[0].Number, r.Pulls[0].SHA)}
+}
+
+func headKey(org, repo string, number int, sha string) string {
+	return prKey(org, repo, number) + "@" + sha
 }
 
 // jobs lists ProwJobs by an index, by name so that equal clusters give equal lists.

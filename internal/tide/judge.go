@@ -163,10 +163,10 @@ func notMergeable(state string, r Reason) judgement {
 
 // reasons says of every pull request of a pool where it is.
 func (s *Syncer) reasons(ctx context.Context, cfg *config.Config, p *pool) []PullReason {
-	j := judge{forge: s.Forge, jobs: s.Jobs, log: s.Log}
+	j := judge{jobs: s.Jobs, log: s.Log}
 	var out []PullReason
 	for _, pr := range p.PRs {
-		contexts, err := headContexts(ctx, s.Forge, s.Log, pr)
+		contexts, err := s.Provider.Contexts(ctx, cfg, pr)
 		if err != nil {
 			continue // it was read before
 		}

@@ -55,7 +55,7 @@ func (l *loop) run(ctx context.Context, start time.Time) {
 
 // ended tells whether a job is of no more news: it is complete and, where it
 // reports to GitHub, its status is there, without which a round would find it
-// pending.
+// pending. Of a change on Gerrit the job itself is what a round looks at.
 func ended(job *prowv1.ProwJob) bool {
 	if !job.Complete() {
 		return false
@@ -64,7 +64,7 @@ func ended(job *prowv1.ProwJob) bool {
 	case prowv1.BatchJob:
 		return true
 	case prowv1.PresubmitJob:
-		return !job.Spec.Report || job.Status.PrevReportStates[prowv1.GitHubReporterName] == job.Status.State
+		return !job.Spec.Report || job.Labels[prowv1.GerritRevisionLabel] != "" || job.Status.PrevReportStates[prowv1.GitHubReporterName] == job.Status.State
 	}
 	return false
 }

@@ -68,7 +68,7 @@ func mergeMethod(tide *config.Tide, pr *PullRequest) config.MergeMethod {
 // refusal says why a pull request cannot be merged; nil if it can.
 func (m *Mergeability) refusal(ctx context.Context, tide *config.Tide, pr *PullRequest) (*Reason, error) {
 	if pr.Mergeable == mergeableConflicting {
-		return &Reason{Code: "conflict", Sentence: "it has a merge conflict"}, nil
+		return &conflictReason, nil
 	}
 	method := mergeMethod(tide, pr)
 	switch {

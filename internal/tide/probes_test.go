@@ -22,7 +22,7 @@ func withTide(more string) string {
 	return strings.TrimRight(baseConfig, "\n") + "\n" + more
 }
 
-func TestAnEmptyConfigurationShowsNothing(t *testing.T) {
+func TestProbe01AnEmptyConfigurationShowsNothing(t *testing.T) {
 	w := newWorld(t)
 	w.configure("prowjob_namespace: default\ntide: {}\n", "{}")
 	w.round()
@@ -36,7 +36,7 @@ func TestAnEmptyConfigurationShowsNothing(t *testing.T) {
 	}
 }
 
-func TestSearches(t *testing.T) {
+func TestProbe04Probe05Searches(t *testing.T) {
 	w := newWorld(t)
 	w.configure(`
 prowjob_namespace: default
@@ -68,7 +68,7 @@ tide:
 	}
 }
 
-func TestAFailedPageLeavesThoseBefore(t *testing.T) {
+func TestProbe07AFailedPageLeavesThoseBefore(t *testing.T) {
 	w := newWorld(t)
 	number, _ := w.pull("one", "lgtm")
 	w.configure(baseConfig, "{}")
@@ -96,7 +96,7 @@ func TestAFailedPageLeavesThoseBefore(t *testing.T) {
 	}
 }
 
-func TestAReadyPullRequestIsMergedAtOnce(t *testing.T) {
+func TestProbe08AReadyPullRequestIsMergedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.configure(baseConfig, "{}")
 	number, head := w.pull("one", "lgtm")
@@ -122,7 +122,7 @@ func TestAReadyPullRequestIsMergedAtOnce(t *testing.T) {
 	w.expectStatus(head, "success: ")
 }
 
-func TestAConflictKeepsFromThePool(t *testing.T) {
+func TestProbe09AConflictKeepsFromThePool(t *testing.T) {
 	w := newWorld(t)
 	_, _ = w.pull("same", "lgtm")
 	w.push("main", "main", "same", "other\n")
@@ -132,7 +132,7 @@ func TestAConflictKeepsFromThePool(t *testing.T) {
 	w.expectStatus(head, "error: Not mergeable: it has a merge conflict.")
 }
 
-func TestContextsOfOthers(t *testing.T) {
+func TestProbe10Probe11ContextsOfOthers(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		tide, context, state string
 		want                 string
@@ -160,7 +160,7 @@ func TestContextsOfOthers(t *testing.T) {
 	}
 }
 
-func TestResultsThatStatusesProve(t *testing.T) {
+func TestProbe13Probe14ResultsThatStatusesProve(t *testing.T) {
 	for sentence, tc := range map[string]struct{ description, want string }{
 		"a status without a base":            {"done", "TRIGGER #1"},
 		"a status for the base":              {"done BaseSHA:$base", "MERGE #1"},
@@ -181,7 +181,7 @@ func TestResultsThatStatusesProve(t *testing.T) {
 	}
 }
 
-func TestABatchIsTestedAndMergedTogether(t *testing.T) {
+func TestProbe15Probe18ABatchIsTestedAndMergedTogether(t *testing.T) {
 	w := newWorld(t)
 	w.configure(withTide("  batch_size_limit: {acme/app: 3}\n"), unitJob)
 	base := w.main()
@@ -226,7 +226,7 @@ func TestABatchIsTestedAndMergedTogether(t *testing.T) {
 	}
 }
 
-func TestAnExistingBatchGoesOn(t *testing.T) {
+func TestProbe20AnExistingBatchGoesOn(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		more    string
 		want    string
@@ -265,7 +265,7 @@ func TestAnExistingBatchGoesOn(t *testing.T) {
 	}
 }
 
-func TestBatchesAreOff(t *testing.T) {
+func TestProbe16BatchesAreOff(t *testing.T) {
 	w := newWorld(t)
 	w.configure(withTide("  batch_size_limit: {acme/app: -1}\n"), unitJob)
 	for _, file := range []string{"one", "two"} {
@@ -276,7 +276,7 @@ func TestBatchesAreOff(t *testing.T) {
 	w.expect("TRIGGER #1")
 }
 
-func TestMergesThatAreRefused(t *testing.T) {
+func TestProbe21Probe22Probe23MergesThatAreRefused(t *testing.T) {
 	const modified = "Base branch was modified. Review and try the merge again."
 	for sentence, tc := range map[string]struct {
 		status  int
@@ -315,10 +315,11 @@ func TestMergesThatAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			var slept []time.Duration
-			s := &Syncer{Forge: client, Board: NewBoard(), Log: quiet, Sleep: func(_ context.Context, d time.Duration) error {
+			sleep := func(_ context.Context, d time.Duration) error {
 				slept = append(slept, d)
 				return nil
-			}}
+			}
+			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep}
 			p := &pool{Org: "acme", Repo: "app", Branch: "main"}
 			for n := 1; n <= 3; n++ {
 				p.PRs = append(p.PRs, record(func(g *GitHubPullRequest) { g.Number = n }))
@@ -343,7 +344,7 @@ func TestMergesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestARefusedMemberOfABatchIsInTheHistory(t *testing.T) {
+func TestProbe22ARefusedMemberOfABatchIsInTheHistory(t *testing.T) {
 	w := newWorld(t)
 	for _, file := range []string{"one", "two"} {
 		_, head := w.pull(file, "lgtm")
@@ -418,7 +419,7 @@ func TestTroubleWithOnePoolLeavesTheOthers(t *testing.T) {
 	}
 }
 
-func TestMergeMethods(t *testing.T) {
+func TestProbe24Probe25MergeMethods(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		labels []string
 		forbid string
@@ -463,7 +464,7 @@ func TestMergeMethods(t *testing.T) {
 	}
 }
 
-func TestBlockers(t *testing.T) {
+func TestProbe27Blockers(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		title  string
 		action string
@@ -496,7 +497,7 @@ func TestBlockers(t *testing.T) {
 	}
 }
 
-func TestMergeTemplates(t *testing.T) {
+func TestProbe29MergeTemplates(t *testing.T) {
 	for sentence, tc := range map[string]struct{ template, want string }{
 		"a template gives the title":            {`"{{.Number}} {{.Title}} {{.GitHub.Author.Login}}"`, `"commit_title":"1 Change one robot[bot]"`},
 		"one that fails leaves it to the forge": {`"{{.Nothing}}"`, ""},
@@ -515,7 +516,7 @@ func TestMergeTemplates(t *testing.T) {
 	}
 }
 
-func TestAStatusIsWrittenOnce(t *testing.T) {
+func TestProbe33AStatusIsWrittenOnce(t *testing.T) {
 	w := newWorld(t)
 	_, head := w.pull("one")
 	w.round()
@@ -536,7 +537,7 @@ func TestAStatusIsWrittenOnce(t *testing.T) {
 	}
 }
 
-func TestRunBeforeMerge(t *testing.T) {
+func TestProbe37Probe38RunBeforeMerge(t *testing.T) {
 	w := newWorld(t)
 	w.configure(baseConfig, `
 presubmits:
@@ -588,7 +589,7 @@ presubmits:
 	}
 }
 
-func TestABrokenInRepoConfigIsOnePullRequestsOwn(t *testing.T) {
+func TestProbe39ABrokenInRepoConfigIsOnePullRequestsOwn(t *testing.T) {
 	w := newWorld(t)
 	w.configure(withTide("in_repo_config: {enabled: {acme/app: true}}\n"), "{}")
 	const good = "presubmits:\n- {name: own, always_run: true, spec: {containers: [{image: x, command: [x]}]}}\n"
@@ -633,8 +634,8 @@ func TestTwoProcessesStartAJobOnce(t *testing.T) {
 	job := w.runs()[0]
 	first := w.sync
 	plain := &Syncer{
-		Forge: first.Forge, Jobs: &blindCluster{WithWatch: newCluster(t), creates: w.jobs}, InRepo: first.InRepo, Git: first.Git,
-		Changes: NewChanges(w.gh), Mergeability: first.Mergeability, Board: NewBoard(), History: first.History, Metrics: first.Metrics,
+		Provider: first.Provider, Jobs: &blindCluster{WithWatch: newCluster(t), creates: w.jobs}, InRepo: first.InRepo, Git: first.Git,
+		Changes: NewChanges(w.provider.ChangedFiles), Board: NewBoard(), History: first.History, Metrics: first.Metrics,
 		Plan: first.Plan, Now: first.Now, Sleep: first.Sleep, Log: first.Log,
 	}
 	if err := plain.Sync(t.Context(), w.cfg); err != nil {

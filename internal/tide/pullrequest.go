@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"prow/internal/forge/gerrit"
 	"prow/internal/tide/planner"
 )
 
@@ -34,12 +35,15 @@ type PullRequest struct {
 	// Gerrit is the change on Gerrit; nil on GitHub.
 	Gerrit json.RawMessage
 
-	read *readContexts
+	change *gerrit.Change
+	read   *readContexts
 }
 
 // States of PullRequest.Mergeable and of mergeStateStatus that matter here.
 const (
+	mergeableYes         = "MERGEABLE"
 	mergeableConflicting = "CONFLICTING"
+	mergeableUnsaid      = "UNKNOWN"
 	mergeStateBlocked    = "BLOCKED"
 )
 

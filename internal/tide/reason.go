@@ -14,6 +14,9 @@ type Reason struct {
 	Links []string `json:",omitempty"`
 }
 
+// conflictReason is that of what does not go together with its base.
+var conflictReason = Reason{Code: "conflict", Sentence: "it has a merge conflict"}
+
 // Reasons of trouble that is not the pull request's: its text is for operators.
 var (
 	requirementsUnknown = Reason{Code: "requirements-unknown", Sentence: "it is not known at the moment what it requires"}

@@ -55,12 +55,11 @@ func (s *Syncer) requirementsOf(ctx context.Context, cfg *config.Config, baseSHA
 	if err != nil {
 		return requirements{}, inRepoError(err)
 	}
-	policy, err := contextPolicy(cfg, first, all)
+	policy, err := s.Provider.Policy(cfg, first, all)
 	if err != nil {
 		return requirements{}, err
 	}
-	manual := cfg.RequireManuallyTriggeredJobs(first.Org, first.Repo, first.BaseRefName, all)
-	required, err := requiredPresubmits(all, first.BaseRefName, manual, s.Changes.of(ctx, prs))
+	required, err := requiredPresubmits(all, first.BaseRefName, s.Provider.Rule(cfg, first, all), s.Changes.of(ctx, prs))
 	if err != nil {
 		return requirements{}, err
 	}
@@ -68,14 +67,14 @@ func (s *Syncer) requirementsOf(ctx context.Context, cfg *config.Config, baseSHA
 }
 
 // requiredPresubmits picks the jobs that must have passed before a merge.
-func requiredPresubmits(all []config.Presubmit, branch string, manualRequired bool, changes config.ChangedFiles) ([]*config.Presubmit, error) {
+func requiredPresubmits(all []config.Presubmit, branch string, rule func(*config.Presubmit) (counts, forced bool), changes config.ChangedFiles) ([]*config.Presubmit, error) {
 	var out []*config.Presubmit
 	for i := range all {
 		p := &all[i]
-		if !p.ContextRequired() && !p.RunBeforeMerge {
+		counts, forced := rule(p)
+		if !counts {
 			continue
 		}
-		forced := p.RunBeforeMerge || manualRequired && p.ContextRequired() && p.NeedsExplicitTrigger()
 		run, err := p.ShouldRun(branch, changes, forced, false)
 		if err != nil {
 			return nil, fmt.Errorf("decide whether job %s runs: %w", p.Name, err)

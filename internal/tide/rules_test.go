@@ -49,7 +49,7 @@ func tideConfig(t *testing.T, text string) *config.Config {
 	return loadConfig(t, "prowjob_namespace: default\ntide:\n"+text, "{}")
 }
 
-func TestWhatKeepsFromAQuery(t *testing.T) {
+func TestProbe30Probe31WhatKeepsFromAQuery(t *testing.T) {
 	const all = "  - {repos: [acme/app], labels: [lgtm, \"a,b\"], missingLabels: [hold], includedBranches: [main], author: dev, milestone: v1, reviewApprovedRequired: true}\n"
 	ready := func(g *GitHubPullRequest) {
 		withLabels("LGTM", "b")(g)
@@ -95,7 +95,7 @@ func TestWhatKeepsFromAQuery(t *testing.T) {
 	}
 }
 
-func TestListsOfNamesAreCut(t *testing.T) {
+func TestProbe30ListsOfNamesAreCut(t *testing.T) {
 	long := strings.Repeat("x", 80)
 	for want, names := range map[string][]string{
 		"":     nil,
@@ -231,7 +231,7 @@ func TestCheckRunsAreSeenAsContexts(t *testing.T) {
 	}
 }
 
-func TestTargetURL(t *testing.T) {
+func TestProbe34TargetURL(t *testing.T) {
 	bot := func(g *GitHubPullRequest) { g.Author.Login, g.AuthorMetadata.Typename = "dependabot", "Bot" }
 	for sentence, tc := range map[string]struct {
 		tide string
@@ -282,7 +282,7 @@ func TestInPoolTexts(t *testing.T) {
 	}
 }
 
-func TestWindows(t *testing.T) {
+func TestProbe36Windows(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		text string
 		want string
@@ -300,7 +300,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-func TestTheWindowOfTheStatusController(t *testing.T) {
+func TestProbe36TheWindowOfTheStatusController(t *testing.T) {
 	w := newWorld(t)
 	dir, err := filestore.Open(t.TempDir())
 	if err != nil {

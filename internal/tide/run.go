@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,8 +19,6 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
-	"prow/internal/forge/github"
-	"prow/internal/git"
 	"prow/internal/inrepo"
 	"prow/internal/kube"
 	"prow/internal/service"
@@ -43,7 +39,8 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := checkProvider(o.Provider, &cfg.Get().Tide); err != nil {
+	on, err := chooseProvider(o.Provider, &cfg.Get().Tide)
+	if err != nil {
 		return err
 	}
 	listener := o.Listener
@@ -68,38 +65,38 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if err != nil {
 		return err
 	}
-	mirrors, cleanUp, err := o.mirrors(rt)
+	remotes, err := o.remotes(rt, on)
+	if err != nil {
+		return err
+	}
+	mirrors, cleanUp, err := inrepo.Mirrors(Name, o.CacheDir, remotes, os.Environ())
 	if err != nil {
 		return err
 	}
 	defer cleanUp()
-
-	log := func(controller string) *slog.Logger { return rt.Log.With("controller", controller) }
-	o.GitHub.Measure(rt.Metrics)
-	merging := func(c *github.ClientOptions) { c.Priority = github.PriorityMerging }
-	syncForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("sync"), throttled(o.SyncTokens, 3*perRound(o.SyncTokens, cfg.Get())), merging)
-	if err != nil {
-		return err
-	}
-	statusForge, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, log("status-update"), throttled(o.StatusTokens, o.StatusTokens/2))
-	if err != nil {
-		return err
-	}
 	mirrors.Bound = o.CacheBound
 	inrepo.ObserveGit(rt.Metrics, mirrors)
-	inRepo := config.NewInRepo(inrepo.Trees{Cache: mirrors, Metrics: inrepo.NewMetrics(rt.Metrics)}, config.InRepoOptions{CacheSize: o.InRepoCache, Registerer: rt.Metrics})
-	metrics, board := NewMetrics(rt.Metrics), NewBoard()
-	mergeability := NewMergeability(syncForge, time.Now)
+	inRepo, err := o.openInRepo(ctx, rt, on, mirrors, func() time.Duration { return cfg.Get().Moonraker.ClientTimeout.Duration })
+	if err != nil {
+		return err
+	}
+	in := &surroundings{rt: rt, config: cfg.Get, jobs: mgr.GetClient(), inRepo: inRepo, metrics: NewMetrics(rt.Metrics), board: NewBoard()}
+	var provider Provider
+	var statuses *Statuses
+	if on == onGerrit {
+		provider, err = o.onGerrit(in)
+	} else {
+		provider, statuses, err = o.onGitHub(in)
+	}
+	if err != nil {
+		return err
+	}
 	syncer := &Syncer{
-		Forge: syncForge, Jobs: mgr.GetClient(), InRepo: inRepo, Git: mirrors, Changes: NewChanges(syncForge), Mergeability: mergeability,
-		Board: board, History: past, Metrics: metrics, Plan: planner.Classic, DryRun: o.DryRun, Now: time.Now, Sleep: sleep, Log: log("sync"),
+		Provider: provider, Jobs: in.jobs, InRepo: inRepo, Git: mirrors, Changes: NewChanges(provider.ChangedFiles),
+		Board: in.board, History: past, Metrics: in.metrics, Plan: planner.Classic, DryRun: o.DryRun, Now: time.Now, Sleep: sleep, Log: in.log("sync"),
 	}
-	statuses := &Statuses{
-		Forge: statusForge, Jobs: mgr.GetClient(), InRepo: inRepo, Mergeability: mergeability, Board: board, Metrics: metrics,
-		Config: cfg.Get, Place: windows, Now: time.Now, After: time.After, Log: log("status-update"),
-	}
-	if o.DryRun {
-		statuses.Place = nil
+	if statuses != nil && !o.DryRun {
+		statuses.Place = windows
 	}
 	requests := service.NewHTTPMetrics(rt.Metrics, Name, service.HTTPBuckets{})
 	early := make(chan struct{}, 1)
@@ -113,7 +110,9 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cfg.Run(ctx) })
 	group.Go(func() error { return mgr.Start(ctx) })
-	group.Go(func() error { return statuses.Run(ctx) })
+	if statuses != nil {
+		group.Go(func() error { return statuses.Run(ctx) })
+	}
 	group.Go(func() error {
 		if err := waitForJobs(ctx, mgr.GetCache(), o.ListingTimeout); err != nil {
 			return err
@@ -133,29 +132,6 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	err = group.Wait()
 	syncer.flush(context.WithoutCancel(ctx))
 	return err
-}
-
-// perRound is how many of the requests of an hour a round may make.
-func perRound(perHour int, cfg *config.Config) int {
-	return int(float64(perHour) * cfg.Tide.SyncPeriod.Hours())
-}
-
-// throttled limits the requests of a client. After a restart the status controller
-// may have many statuses to write, so it may use half of its hour at once.
-func throttled(perHour, burst int) func(*github.ClientOptions) {
-	return func(o *github.ClientOptions) { o.Transport = github.Throttle(http.DefaultTransport, perHour, burst) }
-}
-
-// checkProvider refuses what this program cannot do, and what would have to be guessed.
-func checkProvider(provider string, tide *config.Tide) error {
-	gerrit := tide.Gerrit != nil && len(tide.Gerrit.Queries) > 0
-	switch {
-	case provider != "" || !gerrit:
-		return nil
-	case len(tide.Queries) > 0:
-		return errors.New("tide.queries and tide.gerrit.queries are both set: choose one by --provider")
-	}
-	return errors.New("tide.gerrit.queries is set, but this program merges on GitHub only")
 }
 
 // manager makes the manager of the cache of ProwJobs.
@@ -205,16 +181,6 @@ func waitForJobs(ctx context.Context, c cache.Cache, limit time.Duration) error 
 		return fmt.Errorf("--timeout-listing-prowjobs: the ProwJobs were not listed within %s", limit)
 	}
 	return nil
-}
-
-// mirrors makes the cache of repositories, in a temporary directory unless one is
-// given. cleanUp removes what must not stay.
-func (o *Options) mirrors(rt *service.Runtime) (mirrors *git.Cache, cleanUp func(), err error) {
-	remotes, err := o.GitHub.GitRemotes(rt.Secrets)
-	if err != nil {
-		return nil, nil, err
-	}
-	return inrepo.Mirrors(Name, o.CacheDir, remotes, os.Environ())
 }
 
 // places opens where history and windows are kept.

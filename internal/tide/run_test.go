@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -197,10 +198,17 @@ func TestOptions(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"good ones":                     {func(*Options) {}, ""},
-		"the provider github":           {func(o *Options) { o.Provider = "github" }, ""},
-		"an unknown provider":           {func(o *Options) { o.Provider = "gitlab" }, "--provider=gitlab"},
-		"a provider that is not there":  {func(o *Options) { o.Provider = "gerrit" }, "--provider=gerrit"},
+		"good ones":           {func(*Options) {}, ""},
+		"the provider github": {func(o *Options) { o.Provider = "github" }, ""},
+		"an unknown provider": {func(o *Options) { o.Provider = "gitlab" }, "--provider=gitlab"},
+		"the provider gerrit": {func(o *Options) { o.Provider = "gerrit" }, ""},
+		"gerrit needs no GitHub": {func(o *Options) {
+			o.Provider, o.GitHub.AppID = "gerrit", "half of it"
+		}, ""},
+		"GitHub after the provider":     {func(o *Options) { o.Provider, o.GitHub.AppID = "gitlab", "half of it" }, "--provider=gitlab: expected github or gerrit\n--github-app-id"},
+		"a negative limit":              {func(o *Options) { o.GerritMaxQPS = -1 }, "--gerrit-max-qps"},
+		"a cookie file that is not":     {func(o *Options) { o.CookieFile = "/nowhere/cookies" }, "--cookiefile"},
+		"an odd moonraker":              {func(o *Options) { o.MoonrakerAddress = "moon" }, "--moonraker-address"},
 		"no configuration":              {func(o *Options) { o.Config.ConfigPath = "" }, "--config-path"},
 		"a history of nothing":          {func(o *Options) { o.MaxRecords = 0 }, "--max-records-per-pool"},
 		"no port":                       {func(o *Options) { o.Port = 70000 }, "--port"},
@@ -215,21 +223,47 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestFlags(t *testing.T) {
+	var o Options
+	fs := pflag.NewFlagSet(Name, pflag.ContinueOnError)
+	o.Bind(fs)
+	// Two clients have limits of their own.
+	for _, name := range []string{"github-hourly-tokens", "github-allowed-burst", "github-throttle-org"} {
+		if fs.Lookup(name) != nil {
+			t.Errorf("there is a flag --%s", name)
+		}
+	}
+	for name, want := range map[string]string{
+		"port": "8888", "dry-run": "true", "run-once": "false", "sync-hourly-tokens": "800", "status-hourly-tokens": "400", "max-records-per-pool": "1000",
+		"history-uri": "", "status-path": "", "provider": "", "cookiefile": "", "timeout-listing-prowjobs": "30s", "gerrit-max-qps": "0", "gerrit-max-burst": "0",
+		"in-repo-config-cache-size": "200", "cache-dir-base": "", "moonraker-address": "", "github-app-id": "", "github-app-private-key-path": "",
+	} {
+		if f := fs.Lookup(name); f == nil || f.DefValue != want {
+			t.Errorf("--%s: %+v", name, f)
+		}
+	}
+}
+
 func TestTheProviderFollowsFromTheConfiguration(t *testing.T) {
 	both := "  queries: [{orgs: [a]}]\n  gerrit: {queries: [{org: \"https://g\", repos: [r]}]}\n"
 	for sentence, tc := range map[string]struct {
 		flag, tide string
-		ok         bool
+		want       string
 	}{
-		"nothing":                  {"", "  queries: []\n", true},
-		"queries for GitHub":       {"", "  queries: [{orgs: [a]}]\n", true},
-		"both":                     {"", both, false},
-		"both, with a choice":      {"github", both, true},
-		"queries for Gerrit only":  {"", "  gerrit: {queries: [{org: \"https://g\", repos: [r]}]}\n", false},
-		"empty settings of Gerrit": {"", "  gerrit: {}\n", true},
+		"nothing":                        {"", "  queries: []\n", "github"},
+		"queries for GitHub":             {"", "  queries: [{orgs: [a]}]\n", "github"},
+		"both":                           {"", both, ""},
+		"both, with a choice":            {"github", both, "github"},
+		"both, with the other choice":    {"gerrit", both, "gerrit"},
+		"queries for Gerrit only":        {"", "  gerrit: {queries: [{org: \"https://g\", repos: [r]}]}\n", "gerrit"},
+		"empty settings of Gerrit":       {"", "  gerrit: {}\n", "github"},
+		"those, with queries for GitHub": {"", "  queries: [{orgs: [a]}]\n  gerrit: {}\n", "github"},
+		"a choice without queries":       {"gerrit", "  queries: []\n", "gerrit"},
+		"a choice against the queries":   {"gerrit", "  queries: [{orgs: [a]}]\n", "gerrit"},
 	} {
-		if err := checkProvider(tc.flag, &tideConfig(t, tc.tide).Tide); (err == nil) != tc.ok {
-			t.Errorf("%s: %v", sentence, err)
+		got, err := chooseProvider(tc.flag, &tideConfig(t, tc.tide).Tide)
+		if got != tc.want || (err == nil) != (tc.want != "") {
+			t.Errorf("%s: %q, %v", sentence, got, err)
 		}
 	}
 }

@@ -118,9 +118,9 @@ func searchPullRequests(ctx context.Context, q Querier, log *slog.Logger, org, t
 	return out, err
 }
 
-// candidates searches what every query wants. Results of several queries are
+// Candidates searches what every query wants. Results of several queries are
 // united. The error tells of the searches that found nothing because they failed.
-func (s *Syncer) candidates(ctx context.Context, cfg *config.Config) (map[string]*PullRequest, error) {
+func (g *GitHubProvider) Candidates(ctx context.Context, cfg *config.Config) (map[string]*PullRequest, error) {
 	type shard struct {
 		query     int
 		org, text string
@@ -128,7 +128,7 @@ func (s *Syncer) candidates(ctx context.Context, cfg *config.Config) (map[string
 	var shards []shard
 	for i := range cfg.Tide.Queries {
 		q := &cfg.Tide.Queries[i]
-		if !s.PerOrg {
+		if !g.PerOrg {
 			shards = append(shards, shard{i, "", q.Query()})
 			continue
 		}
@@ -139,12 +139,12 @@ func (s *Syncer) candidates(ctx context.Context, cfg *config.Config) (map[string
 	}
 	results := make([][]*PullRequest, len(shards))
 	errs := make([]error, len(shards))
-	now := s.Now()
+	now := g.Now()
 	var group errgroup.Group
 	group.SetLimit(maxSearches)
 	for i, sh := range shards {
 		group.Go(func() error {
-			prs, err := searchPullRequests(ctx, s.Forge, s.Log, sh.org, sh.text+" "+updatedBetween(time.Time{}, now))
+			prs, err := searchPullRequests(ctx, g.Forge, g.Log, sh.org, sh.text+" "+updatedBetween(time.Time{}, now))
 			results[i] = prs
 			outcome := "success"
 			switch {
@@ -153,9 +153,9 @@ func (s *Syncer) candidates(ctx context.Context, cfg *config.Config) (map[string
 				errs[i] = fmt.Errorf("query %d: %w", sh.query, err)
 			case err != nil:
 				outcome = "error"
-				s.Log.WarnContext(ctx, "a search failed half-way; what it found is used", "query", sh.query, "org", sh.org, "error", err)
+				g.Log.WarnContext(ctx, "a search failed half-way; what it found is used", "query", sh.query, "org", sh.org, "error", err)
 			}
-			s.Metrics.queryResults.WithLabelValues(strconv.Itoa(sh.query), sh.org, outcome).Inc()
+			g.Metrics.queryResults.WithLabelValues(strconv.Itoa(sh.query), sh.org, outcome).Inc()
 			return nil
 		})
 	}

@@ -83,8 +83,7 @@ func divide(prs map[string]*PullRequest) []*pool {
 func (s *Syncer) prepare(ctx context.Context, cfg *config.Config, p *pool) error {
 	var err error
 	// All candidates have the same base ref.
-	ref := strings.TrimPrefix(cmp.Or(p.PRs[0].BaseRefPrefix, "refs/heads/"), "refs/") + p.Branch
-	if p.BaseSHA, err = s.Forge.GetRef(ctx, p.Org, p.Repo, ref); err != nil {
+	if p.BaseSHA, err = s.Provider.Base(ctx, p.PRs[0]); err != nil {
 		return err
 	}
 	if p.Jobs, err = jobs(ctx, s.Jobs, cfg.ProwJobNamespace, indexPool, poolJobsKey(p.Org, p.Repo, p.Branch, p.BaseSHA)); err != nil {
@@ -202,7 +201,7 @@ func (s *Syncer) batch(ctx context.Context, cfg *config.Config, p *pool, heads [
 
 // pull is a member of the pool as the planner sees it.
 func (s *Syncer) pull(ctx context.Context, cfg *config.Config, pr *PullRequest, req requirements) (planner.Pull, error) {
-	contexts, err := headContexts(ctx, s.Forge, s.Log, pr)
+	contexts, err := s.Provider.Contexts(ctx, cfg, pr)
 	if err != nil {
 		return planner.Pull{}, err
 	}

@@ -13,46 +13,10 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
-	"prow/internal/forge/github"
 	"prow/internal/git"
 	"prow/internal/tide/history"
 	"prow/internal/tide/planner"
 )
-
-// Forge is what the sync controller needs of GitHub.
-type Forge interface {
-	Querier
-	StatusReader
-	ChangeLister
-	RepoReader
-	RefReader
-	StatusWriter
-	Merger
-	CommentCleaner
-}
-
-// RefReader reads where a branch points.
-type RefReader interface {
-	// GetRef resolves a ref, which is given without "refs/".
-	GetRef(ctx context.Context, org, repo, ref string) (string, error)
-}
-
-// StatusWriter sets the status of a commit.
-type StatusWriter interface {
-	CreateStatus(ctx context.Context, org, repo, sha string, s github.Status) error
-}
-
-// Merger merges pull requests. Refusals are told by the errors of package github.
-type Merger interface {
-	Merge(ctx context.Context, org, repo string, number int, details github.MergeDetails) error
-}
-
-// CommentCleaner deletes comments of this account.
-type CommentCleaner interface {
-	BotUserChecker(ctx context.Context) (func(login string) bool, error)
-	ListIssueComments(ctx context.Context, org, repo string, number int) ([]github.IssueComment, error)
-	DeleteComment(ctx context.Context, org, repo string, id int64) error
-}
 
 // Trees makes work trees of repositories, in which batches are tried.
 type Trees interface {
@@ -64,19 +28,16 @@ type Planner func(*planner.Snapshot) planner.Plan
 
 // Syncer is the sync controller: each [Syncer.Sync] is one round.
 type Syncer struct {
-	Forge        Forge
-	Jobs         JobClient
-	InRepo       *config.InRepo
-	Git          Trees
-	Changes      *Changes
-	Mergeability *Mergeability
-	Board        *Board
-	History      *history.History
-	Metrics      *Metrics
+	Provider Provider
+	Jobs     JobClient
+	InRepo   *config.InRepo
+	Git      Trees
+	Changes  *Changes
+	Board    *Board
+	History  *history.History
+	Metrics  *Metrics
 	// Plan decides; Classic unless set.
 	Plan Planner
-	// PerOrg searches each org by itself, as an installation of an app must.
-	PerOrg bool
 	// DryRun decides, and does nothing.
 	DryRun bool
 	Now    func() time.Time
@@ -110,13 +71,13 @@ func (s *Syncer) Sync(ctx context.Context, cfg *config.Config) error {
 		s.Metrics.syncSeconds.Set(s.Now().Sub(start).Seconds())
 		s.Metrics.heartbeat.WithLabelValues("sync").Inc()
 	}()
-	prs, queryErr := s.candidates(ctx, cfg)
+	prs, queryErr := s.Provider.Candidates(ctx, cfg)
 	s.dropMerged(prs)
 	var stop blockers
 	if len(prs) > 0 {
 		var failed map[string]error
 		var err error
-		if stop, failed, err = s.findBlockers(ctx, cfg); err != nil {
+		if stop, failed, err = s.Provider.Blockers(ctx, cfg); err != nil {
 			return errors.Join(queryErr, err)
 		}
 		if len(failed) > 0 {
@@ -270,7 +231,7 @@ func (s *Syncer) act(ctx context.Context, cfg *config.Config, p *pool, plan plan
 // actMerge merges, unless the base moved since it was read: the forge cannot be
 // told which base a merge is meant for.
 func (s *Syncer) actMerge(ctx context.Context, cfg *config.Config, p *pool, a planner.Action) outcome {
-	base, err := s.Forge.GetRef(ctx, p.Org, p.Repo, "heads/"+p.Branch)
+	base, err := s.Provider.Base(ctx, p.PRs[0])
 	if err != nil {
 		return outcome{action: waiting("base-unknown", "The base cannot be read."), err: err}
 	}

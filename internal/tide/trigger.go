@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -47,12 +46,12 @@ func (s *Syncer) pickBatch(ctx context.Context, cfg *config.Config, p *pool, can
 		if limit > 0 && len(picked) == limit {
 			break
 		}
-		method := mergeMethod(&cfg.Tide, pr)
-		if method == "" {
+		strategy := s.Provider.Strategy(cfg, pr)
+		if strategy == "" {
 			s.Log.WarnContext(ctx, "left out of the batch: its labels ask for more than one merge method", "pr", pr.key())
 			continue
 		}
-		err := tree.Merge(ctx, pr.HeadRefOID, git.MergeStrategy(method))
+		err := tree.Merge(ctx, pr.HeadRefOID, strategy)
 		if errors.Is(err, git.ErrConflict) {
 			s.Log.DebugContext(ctx, "left out of the batch: it conflicts with the members before it", "pr", pr.key())
 			continue
@@ -65,46 +64,28 @@ func (s *Syncer) pickBatch(ctx context.Context, cfg *config.Config, p *pool, can
 	return picked, nil
 }
 
-// refs are what a run of these pull requests on the base tests.
-func (p *pool) refs(cfg *config.Config, prs []*PullRequest) prowv1.Refs {
-	host := cfg.GitHub.LinkURLParsed()
-	link := func(elements ...string) string { return host.JoinPath(elements...).String() }
-	repo := link(p.Org, p.Repo)
-	refs := prowv1.Refs{
-		Org: p.Org, Repo: p.Repo, RepoLink: repo,
-		BaseRef: p.Branch, BaseSHA: p.BaseSHA, BaseLink: repo + "/tree/" + p.BaseSHA,
-	}
-	for _, pr := range prs {
-		refs.Pulls = append(refs.Pulls, prowv1.Pull{
-			Number: pr.Number, Title: pr.Title, Author: pr.AuthorLogin, SHA: pr.HeadRefOID, HeadRef: pr.HeadRefName,
-			Link:       repo + "/pull/" + strconv.Itoa(pr.Number),
-			CommitLink: repo + "/commit/" + pr.HeadRefOID,
-			AuthorLink: link(pr.AuthorLogin),
-		})
-	}
-	return refs
-}
-
 // trigger starts jobs for pull requests, one by itself or several together. Jobs
 // that were started already, by this process or one before, are not started again.
 func (s *Syncer) trigger(ctx context.Context, cfg *config.Config, p *pool, prs []*PullRequest, presubmits []*config.Presubmit) error {
-	refs := p.refs(cfg, prs)
+	refs := s.Provider.Refs(cfg, p.BaseSHA, prs)
 	started := map[string]bool{}
 	for _, job := range presubmits {
 		if started[job.Context] {
 			continue
 		}
 		started[job.Context] = true
-		if err := s.start(ctx, cfg, job, refs); err != nil {
+		if err := s.start(ctx, cfg, job, refs, prs); err != nil {
 			return fmt.Errorf("start job %s for %s: %w", job.Name, p.key(), err)
 		}
 	}
 	return nil
 }
 
-func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Presubmit, refs prowv1.Refs) error {
-	labels := map[string]string{}
-	maps.Copy(labels, job.Labels)
+func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Presubmit, refs prowv1.Refs, prs []*PullRequest) error {
+	labels, annotations := s.Provider.Marks(job, prs)
+	if labels == nil {
+		labels = map[string]string{}
+	}
 	labels[prowv1.CreatedByTideLabel] = "true"
 	options := []prowjob.Option{
 		prowjob.RequireScheduling(cfg.Scheduler.Enabled), prowjob.InNamespace(cfg.ProwJobNamespace), prowjob.WithClock(s.Now),
@@ -137,7 +118,7 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 		if len(refs.Pulls) > 1 {
 			spec = prowjob.BatchSpec(job, refs)
 		}
-		pj := prowjob.New(spec, labels, job.Annotations, append(options, prowjob.WithName(name))...)
+		pj := prowjob.New(spec, labels, annotations, append(options, prowjob.WithName(name))...)
 		// Where it exists already the cache does not show it yet.
 		if err := s.Jobs.Create(ctx, pj); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err

@@ -40,6 +40,8 @@ var rules = []rule{
 	{room: "cmd/prow", may: []string{"api", "internal"}, heavy: true},
 	{room: "cmd", may: append([]string{"internal/service/version"}, append(utilities, foundation...)...)},
 	{room: "internal/tide/planner", pure: true},
+	{room: "internal/tide/executor", may: []string{"internal/tide/planner"}},
+	{room: "internal/tide/sim", may: []string{"internal/tide/planner", "internal/tide/executor"}},
 	{room: "internal/pod/clone", may: append(utilities, foundation...)},
 	{room: "internal/pod/entry", may: append(utilities, foundation...)},
 	{room: "internal/pod/upload", may: append(utilities, foundation...)},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -112,11 +111,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	o.GitHub.Measure(rt.Metrics)
 	gh, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, rt.Log, func(c *github.ClientOptions) {
 		c.Priority = github.PriorityBackground
-		next := c.Transport
-		if next == nil {
-			next = http.DefaultTransport
-		}
-		c.Transport = github.Throttle(next, o.HourlyTokens, o.Burst)
+		c.Throttle = github.Rate{PerHour: o.HourlyTokens, Burst: o.Burst}
 	})
 	if err != nil {
 		return err

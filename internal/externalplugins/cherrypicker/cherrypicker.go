@@ -38,7 +38,8 @@ type settings struct {
 	assign                bool
 	allowAll              bool
 	createIssueOnConflict bool
-	signingKey            string
+	// identity is as whom the bot commits.
+	identity func(bot github.User) git.Identity
 }
 
 type plugin struct {
@@ -296,7 +297,7 @@ func (p *plugin) push(ctx context.Context, k *pick, bot *github.User, to git.Pus
 		return "", err
 	}
 	defer tree.Close() //nolint:errcheck // what is left is below the cache
-	tree.As(git.Identity{Name: bot.Login, Email: botEmail(bot), SigningKey: p.settings.signingKey})
+	tree.As(p.settings.identity(*bot))
 	if err := tree.Checkout(ctx, "origin/"+target); err != nil {
 		return fmt.Sprintf("cannot checkout %s. %s", code(target), fence(err.Error())), nil
 	}
@@ -311,13 +312,6 @@ func (p *plugin) push(ctx context.Context, k *pick, bot *github.User, to git.Pus
 		return "", err
 	}
 	return "", tree.Push(ctx, to)
-}
-
-func botEmail(bot *github.User) string {
-	if bot.Email != "" {
-		return bot.Email
-	}
-	return bot.Login + "@users.noreply.github.com"
 }
 
 // conflict tells that people have to do it.

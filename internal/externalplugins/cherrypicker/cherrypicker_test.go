@@ -69,6 +69,7 @@ func newWorld(t *testing.T, s settings) *plugintest.World {
 	if s.labelPrefix == "" {
 		s.labelPrefix = "cherrypick/"
 	}
+	s.identity = (&github.Flags{Host: "forge.example"}).Identity
 	w := plugintest.New(t, plugintest.Options{Plugin: newPlugin(s).describe()})
 	w.Push("release", map[string]string{"released": "1"})
 	return w
@@ -111,6 +112,13 @@ func TestProbe38_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
 	}
 	if body := pulls[0].GetBody(); !strings.Contains(body, "/assign bob") || !strings.Contains(body, "```release-note\nfixed\n```") {
 		t.Errorf("text %q", body)
+	}
+	commit, _, err := w.As("boss").Repositories.GetCommit(t.Context(), plugintest.Org, plugintest.Repo, pulls[0].GetHead().GetSHA(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by := commit.GetCommit().GetCommitter(); by.GetName() != "bot" || by.GetEmail() != "bot@users.noreply.forge.example" || commit.GetCommit().GetAuthor().GetName() != "Boss" {
+		t.Errorf("committed by %v, author %v", by, commit.GetCommit().GetAuthor())
 	}
 	if got := w.Labels(pulls[0].GetNumber()); got != "backport" {
 		t.Errorf("labels %q", got)

@@ -72,7 +72,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	inrepo.ObserveGit(rt.Metrics, mirrors)
 	p := newPlugin(settings{
 		labels: o.Labels, labelPrefix: o.LabelPrefix, assign: o.UseProwAssignments, allowAll: o.AllowAll, createIssueOnConflict: o.CreateIssueOnConflict,
-		signingKey: o.GitHub.SigningKeyPath,
+		identity: o.GitHub.Identity,
 	})
 	server := &eventserver.Server{Plugin: p.describe(), Flags: &o.Server, GitHub: gh, Agent: func() *plugins.Agent { return &plugins.Agent{Git: mirrors} }}
 	return server.Run(ctx, rt)

@@ -190,3 +190,38 @@ func TestRulesetsCoverBranchesByPattern(t *testing.T) {
 	_, err = c.Repositories.DeleteRuleset(ctx, x.org, repo, set.GetID())
 	x.must(err)
 }
+
+func TestCodeOwnersOfTheBaseBranchMustApprove(t *testing.T) {
+	x := newTarget(t)
+	x.localOnly("a member who reviews")
+	repo, ctx, c, m := x.repo(), t.Context(), x.as(x.owner), x.as(x.member)
+	_, _, err := c.Repositories.AddCollaborator(ctx, x.org, repo, x.member.login, &github.RepositoryAddCollaboratorOptions{Permission: "push"})
+	x.must(err)
+	x.file(x.owner, repo, "main", ".github/CODEOWNERS", "* @"+x.owner.login+"\n*.txt @"+x.member.login+"\n")
+	n := x.pull(repo, "topic").GetNumber()
+	x.protect(repo, &github.ProtectionRequest{
+		EnforceAdmins:              true,
+		RequiredPullRequestReviews: &github.PullRequestReviewsEnforcementRequest{RequireCodeOwnerReviews: true, RequiredApprovingReviewCount: 1},
+	})
+	stands := func(want string) {
+		t.Helper()
+		x.settled(repo, n)
+		var a struct {
+			Repository struct {
+				PullRequest struct{ MergeStateStatus, ReviewDecision string }
+			}
+		}
+		if errs := x.graph(x.owner, `query($o:String!,$r:String!,$n:Int!){repository(owner:$o,name:$r){pullRequest(number:$n){mergeStateStatus reviewDecision}}}`, map[string]any{"o": x.org, "r": repo, "n": n}, &a); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		x.same("pull request", a.Repository.PullRequest, want)
+	}
+	stands("{BLOCKED REVIEW_REQUIRED}")
+	_, _, err = c.PullRequests.Merge(ctx, x.org, repo, n, "", nil)
+	x.refused(err, 405, "")
+	_, _, err = m.PullRequests.CreateReview(ctx, x.org, repo, n, &github.PullRequestReviewRequest{Event: github.Ptr("APPROVE")})
+	x.must(err)
+	stands("{CLEAN APPROVED}")
+	_, _, err = c.PullRequests.Merge(ctx, x.org, repo, n, "", nil)
+	x.must(err)
+}

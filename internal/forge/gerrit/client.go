@@ -29,6 +29,9 @@ const (
 // ErrNotFound tells that Gerrit does not know, or does not show, what was asked for.
 var ErrNotFound = errors.New("not found")
 
+// ErrReadOnly tells that the client changes nothing.
+var ErrReadOnly = errors.New("nothing is changed on Gerrit in a dry run")
+
 // StatusError is an answer that is no success.
 type StatusError struct {
 	Code int
@@ -55,6 +58,8 @@ type Options struct {
 	Component string
 	// QPS and Burst limit all requests together; a QPS of 0 is no limit.
 	QPS, Burst int
+	// ReadOnly refuses every request that would change something.
+	ReadOnly bool
 	// Transport carries requests. Nil: http.DefaultTransport.
 	Transport http.RoundTripper
 }
@@ -89,39 +94,6 @@ func CookieFromFile(content string) string {
 	return fields[len(fields)-1]
 }
 
-// Statuses of a change.
-const (
-	StatusNew       = "NEW"
-	StatusMerged    = "MERGED"
-	StatusAbandoned = "ABANDONED"
-)
-
-// Change is a change, as far as it was asked for.
-type Change struct {
-	ID     string `json:"id"`
-	Number int    `json:"_number"`
-	Status string `json:"status"`
-	// Revisions are by commit; only with the option ALL_REVISIONS.
-	Revisions map[string]struct {
-		Number int `json:"_number"`
-	} `json:"revisions"`
-	// Messages are only with the option MESSAGES.
-	Messages []struct {
-		Message        string `json:"message"`
-		RevisionNumber int    `json:"_revision_number"`
-	} `json:"messages"`
-}
-
-// GetChange reads a change with additional fields.
-func (c *Client) GetChange(ctx context.Context, instance, id string, fields ...string) (*Change, error) {
-	query := url.Values{"o": fields}
-	var change Change
-	if err := c.do(ctx, http.MethodGet, instance, []string{"changes", id}, query, nil, &change); err != nil {
-		return nil, fmt.Errorf("read change %s of %s: %w", id, instance, err)
-	}
-	return &change, nil
-}
-
 // SetReview posts a message on a revision, with votes by label such as "+1".
 func (c *Client) SetReview(ctx context.Context, instance, id, revision, message string, votes map[string]string) error {
 	labels := make(map[string]int, len(votes))
@@ -136,7 +108,7 @@ func (c *Client) SetReview(ctx context.Context, instance, id, revision, message 
 	if len(labels) > 0 {
 		body["labels"] = labels
 	}
-	if err := c.do(ctx, http.MethodPost, instance, []string{"changes", id, "revisions", revision, "review"}, nil, body, nil); err != nil {
+	if err := c.do(ctx, http.MethodPost, instance, []string{"changes", plainID(id), "revisions", revision, "review"}, nil, body, nil); err != nil {
 		return fmt.Errorf("review change %s of %s: %w", id, instance, err)
 	}
 	return nil
@@ -153,7 +125,8 @@ func address(instance string, authenticated bool, path []string, query url.Value
 		escaped = append(escaped, "a")
 	}
 	for _, element := range path {
-		escaped = append(escaped, url.PathEscape(element))
+		// Gerrit decodes paths as forms are: a plus would be a blank.
+		escaped = append(escaped, url.QueryEscape(element))
 	}
 	out := strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/") + "/" + strings.Join(escaped, "/")
 	if len(query) > 0 {
@@ -167,6 +140,9 @@ func (c *Client) do(ctx context.Context, method, instance string, path []string,
 	known := func(s string) bool { return trim(s) == trim(instance) }
 	if !slices.ContainsFunc(c.options.Instances(), known) {
 		return fmt.Errorf("the instance %q is not configured", instance)
+	}
+	if c.options.ReadOnly && method != http.MethodGet {
+		return ErrReadOnly
 	}
 	cookie := ""
 	if c.options.Cookie != nil {

@@ -346,9 +346,9 @@ func TestGitRemotesOfAnApp(t *testing.T) {
 
 func TestProbe17ABurstAndThenAConstantRate(t *testing.T) {
 	start := time.Unix(0, 0)
-	b := newBucket(3600, 2, start)
+	b := newBucket("*", Rate{3600, 2}, start)
 	for i, want := range []time.Duration{0, 0, 3 * time.Second, 4 * time.Second, 5 * time.Second} {
-		if got := b.take(start); got != want {
+		if got, _ := b.take(start); got != want {
 			t.Errorf("request %d waits %s, want %s", i+1, got, want)
 		}
 	}
@@ -364,7 +364,7 @@ func TestProbe18FreeAnswersAreNotThrottled(t *testing.T) {
 		}
 		return &http.Response{Header: http.Header{cacheMode: {"REVALIDATED"}}}, nil
 	})
-	transport := ThrottleOrgs(next, Rate{PerHour: 1, Burst: 1}, map[string]Rate{"K": {PerHour: 1, Burst: 1}})
+	transport := throttled(next, Rate{PerHour: 1, Burst: 1}, map[string]Rate{"K": {PerHour: 1, Burst: 1}})
 	for range 50 {
 		for _, path := range []string{"/repos/k/r", "/repos/o/r"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x"+path, nil)

@@ -58,18 +58,17 @@ func TestAnswersAreRevalidatedForEachCredential(t *testing.T) {
 
 // Questions that GitHub answers with 304 are free, so they must not use up tokens.
 func TestFreeAnswersDoNotCount(t *testing.T) {
-	b := newBucket(1, 1, at(0))
-	transport := &throttle{next: roundTripper(func(*http.Request) (*http.Response, error) {
+	transport := throttled(roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusNotModified, Header: http.Header{}}, nil
-	}), general: b}
+	}), Rate{1, 1}, nil)
 	for range 5 {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x", nil)
 		if _, err := transport.RoundTrip(req); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if b.tokens != 1 {
-		t.Errorf("%v tokens are left", b.tokens)
+	if left := transport.(*throttle).general.tokens; left != 1 {
+		t.Errorf("%v tokens are left", left)
 	}
 }
 

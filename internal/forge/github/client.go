@@ -50,6 +50,10 @@ type ClientOptions struct {
 	RequestTimeout time.Duration
 	// Transport carries requests. Nil: http.DefaultTransport.
 	Transport http.RoundTripper
+	// Throttle limits the requests, whatever the forge allows. Zero: it does not.
+	Throttle Rate
+	// OrgThrottles are limits of their own for some orgs, which count instead.
+	OrgThrottles map[string]Rate
 	// Cache keeps answers, which are revalidated each time. Nil: none are kept.
 	Cache httpcache.Store
 	// Budget knows how much is left of the forge's limits; clients that use the same
@@ -130,7 +134,9 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Budget == nil {
 		o.Budget = budget.NewBroker(policy.MaxSleep, policy.Now, policy.Sleep)
 	}
-	transport := cached(&meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now, log: o.Logger}, o.Cache)
+	measured := &meter{next: o.Transport, bases: bases, broker: o.Budget, metrics: o.Metrics, priority: o.Priority, now: policy.Now, log: o.Logger}
+	// What the cache asks may turn out to be free, and a wait is no part of what the forge took.
+	transport := cached(newThrottle(measured, &o, policy), o.Cache)
 	var authenticated http.RoundTripper = &authTransport{token: o.Token, hosts: hosts, next: transport}
 	if o.App != nil {
 		authenticated = &appTransport{auth: o.App, bases: bases, hosts: hosts, next: transport}

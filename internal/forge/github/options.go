@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,7 +230,7 @@ func (f *Flags) Client(agent string, dryRun bool, secrets *secret.Store, log *sl
 		RequestTimeout: f.RequestTimeout, Logger: log, ListCollaborators: f.ListCollaborators,
 		Retry: RetryPolicy{MaxRetries: f.MaxRetries, Max404Retries: f.Max404Retries, MaxSleep: f.BackoffTimeout, InitialDelay: f.InitialDelay},
 	}
-	o.Transport = ThrottleOrgs(http.DefaultTransport, Rate{f.HourlyTokens, f.AllowedBurst}, f.orgRates)
+	o.Throttle, o.OrgThrottles = Rate{f.HourlyTokens, f.AllowedBurst}, f.orgRates
 	if o.Cache, err = f.store(log); err != nil {
 		return nil, err
 	}

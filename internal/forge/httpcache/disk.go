@@ -44,7 +44,7 @@ const (
 )
 
 // NewDisk opens the store in a directory and makes it if needed. It holds at
-// most bound bytes of answers; what an earlier process left counts, and the
+// most bound bytes of answers, in whole blocks; what an earlier process left counts, and the
 // files not used for longest go first.
 func NewDisk(root string, bound int64, log *slog.Logger) (*Disk, error) {
 	d := &Disk{root: root, bound: bound, log: log, files: map[string]*list.Element{}, order: list.New()}
@@ -95,7 +95,7 @@ func (d *Disk) scan() error {
 		if err != nil {
 			return err
 		}
-		all = append(all, found{&diskFile{part: filepath.ToSlash(part), name: e.Name(), size: info.Size()}, info.ModTime()})
+		all = append(all, found{&diskFile{part: filepath.ToSlash(part), name: e.Name(), size: blocks(info.Size())}, info.ModTime()})
 		return nil
 	})
 	if err != nil {
@@ -110,10 +110,17 @@ func (d *Disk) scan() error {
 	return nil
 }
 
+// blocks is what a file of a size takes on disk. Most answers are small, so that
+// counting their bytes would fill a disk far beyond the bound.
+func blocks(size int64) int64 {
+	const block = 4096
+	return (size + block - 1) / block * block
+}
+
 // Part is the part of the store in a directory of its own.
 func (d *Disk) Part(name string) *DiskPart { return &DiskPart{disk: d, name: name} }
 
-// Used is how many bytes the answers take.
+// Used is how many bytes of the disk the answers take.
 func (d *Disk) Used() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -200,7 +207,7 @@ func (p *DiskPart) Get(_ context.Context, key string) *Entry {
 func (p *DiskPart) Put(_ context.Context, key string, e *Entry) {
 	name, data := fileName(key), e.Marshal()
 	d := p.disk
-	if int64(len(data)) > d.bound {
+	if blocks(int64(len(data))) > d.bound {
 		p.delete(name)
 		return
 	}
@@ -211,7 +218,7 @@ func (p *DiskPart) Put(_ context.Context, key string, e *Entry) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := &diskFile{part: p.name, name: name, size: int64(len(data))}
+	f := &diskFile{part: p.name, name: name, size: blocks(int64(len(data)))}
 	if old := d.files[f.id()]; old != nil {
 		d.forget(old)
 	}

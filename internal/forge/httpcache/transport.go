@@ -64,9 +64,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.Next.RoundTrip(asked)
 	if err != nil {
-		if ctx.Err() == nil {
-			t.Store.Delete(ctx, key)
-		}
 		return nil, err
 	}
 	// A 304 to a question of the client's own is the client's answer.
@@ -80,10 +77,23 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = &storing{ReadCloser: resp.Body, done: func(body []byte) {
 			t.Store.Put(context.WithoutCancel(ctx), key, newEntry(req, resp, body))
 		}}
-	case resp.StatusCode != http.StatusNotModified:
+	case resp.StatusCode != http.StatusNotModified && aboutResource(resp):
 		t.Store.Delete(ctx, key)
 	}
 	return resp, nil
+}
+
+// aboutResource tells whether an answer says something about what was asked for.
+// A server in trouble and a limit do not; what was stored is asked about again
+// anyway, and losing it would make the return to normal the most expensive hour.
+func aboutResource(resp *http.Response) bool {
+	switch {
+	case resp.StatusCode >= http.StatusInternalServerError, resp.StatusCode == http.StatusTooManyRequests:
+		return false
+	case resp.StatusCode == http.StatusForbidden:
+		return resp.Header.Get("X-Ratelimit-Remaining") != "0" && resp.Header.Get("Retry-After") == ""
+	}
+	return true
 }
 
 // conditional asks whether the entry is still true.

@@ -212,3 +212,35 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+// FuzzGitOutput holds the readers of git's output to what they promise of it.
+func FuzzGitOutput(f *testing.F) {
+	sha := strings.Repeat("a", 40)
+	f.Add(sha + "\x00" + sha + "\x00" + sha + " " + sha + "\x00A\x00a@x\x0012\x00C\x00c@x\x0013\x00subject\n\nbody\n\x00")
+	f.Add(sha + " 1 1 2\nauthor A\nsummary " + sha + " 1 2\n\tline\n" + sha + " 2 2\n\tline\n")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	f.Add("diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\n")
+	f.Fuzz(func(t *testing.T, out string) {
+		if commits, err := parseCommits([]byte(out)); err == nil {
+			for _, c := range commits {
+				if strings.Contains(c.SHA+c.Message+c.Author.Name, "\x00") || strings.HasSuffix(c.Message, "\n") {
+					t.Errorf("%q gives %+v", out, c)
+				}
+			}
+		}
+		if ranges, err := parseBlame(out); err == nil {
+			for _, r := range ranges {
+				if !validSHA(r.SHA) || r.End < r.Start {
+					t.Errorf("%q gives %+v", out, r)
+				}
+			}
+		}
+		list := []change{{Status: "changed"}, {Binary: true}, {Status: "modified"}}
+		attachPatches(list, []byte(out))
+		for _, c := range list {
+			if len(c.Patch) > len(out) || c.Binary && c.Patch != "" {
+				t.Errorf("%q gives the patch %q", out, c.Patch)
+			}
+		}
+	})
+}

@@ -436,7 +436,7 @@ func protectionRule(rp *repo, branch string, p *protection) obj {
 		"__typename": "BranchProtectionRule", "id": fmt.Sprintf("BPR_%d_%s", rp.ID, branch), "pattern": branch, "isAdminEnforced": p.EnforceAdmins,
 		"allowsForcePushes": p.AllowForcePushes, "allowsDeletions": p.AllowDeletions, "requiresLinearHistory": p.RequiredLinearHistory,
 		"requiresStatusChecks": p.RequiredStatusChecks != nil, "requiresStrictStatusChecks": false, "requiredStatusCheckContexts": []any{},
-		"requiresApprovingReviews": p.RequiredPullRequestReviews != nil, "requiredApprovingReviewCount": nil, "requiresCodeOwnerReviews": false, "dismissesStaleReviews": false,
+		"requiresApprovingReviews": p.RequiredPullRequestReviews != nil, "requiredApprovingReviewCount": nil, "requiresCodeOwnerReviews": false, "dismissesStaleReviews": false, "requireLastPushApproval": false,
 	}
 	if s := p.RequiredStatusChecks; s != nil {
 		contexts := []any{}
@@ -446,7 +446,8 @@ func protectionRule(rp *repo, branch string, p *protection) obj {
 		o["requiresStrictStatusChecks"], o["requiredStatusCheckContexts"] = s.Strict, contexts
 	}
 	if s := p.RequiredPullRequestReviews; s != nil {
-		o["requiredApprovingReviewCount"], o["requiresCodeOwnerReviews"], o["dismissesStaleReviews"] = s.RequiredApprovingReviewCount, s.RequireCodeOwnerReviews, s.DismissStaleReviews
+		o["requiredApprovingReviewCount"], o["requiresCodeOwnerReviews"] = s.RequiredApprovingReviewCount, s.RequireCodeOwnerReviews
+		o["dismissesStaleReviews"], o["requireLastPushApproval"] = s.DismissStaleReviews, s.RequireLastPushApproval
 	}
 	return o
 }

@@ -32,10 +32,10 @@ func (f *Forge) judge(ctx context.Context, rp *repo, i *issue) (*verdict, error)
 	if v.Evidence, err = r.evidenceFor(rp, p.HeadSHA); err != nil {
 		return nil, err
 	}
-	if err := r.countReviews(rp, i, v.Evidence); err != nil {
+	if err := r.countReviews(rp, i, all, v.Evidence); err != nil {
 		return nil, err
 	}
-	v.Decision = decision(v.Evidence, needed(all))
+	v.Decision = decision(v.Evidence, all)
 	if i.State != "open" {
 		return v, nil
 	}
@@ -102,56 +102,21 @@ func (r *reader) reviewDecision(rp *repo, i *issue) (string, error) {
 		return "", err
 	}
 	var e evidence
-	if err := r.countReviews(rp, i, &e); err != nil {
+	if err := r.countReviews(rp, i, all, &e); err != nil {
 		return "", err
 	}
-	return decision(&e, needed(all)), nil
-}
-
-// countReviews folds the latest opinion of each reviewer with write access.
-func (r *reader) countReviews(rp *repo, i *issue, e *evidence) error {
-	all, err := r.reviews(i.ID)
-	if err != nil {
-		return err
-	}
-	latest := map[int64]string{}
-	for _, v := range all {
-		switch v.State {
-		case "APPROVED", "CHANGES_REQUESTED", "DISMISSED":
-			latest[v.AuthorID] = v.State
-		}
-	}
-	for id, state := range latest {
-		a, err := r.accountID(id)
-		if err != nil {
-			return err
-		}
-		p, err := r.granted(rp, a)
-		if err != nil {
-			return err
-		}
-		if p < permWrite {
-			continue
-		}
-		switch state {
-		case "APPROVED":
-			e.Approvals++
-		case "CHANGES_REQUESTED":
-			e.Changes = true
-		}
-	}
-	return nil
+	return decision(&e, all), nil
 }
 
 // decision words the opinions of reviewers.
-func decision(e *evidence, need int) string {
+func decision(e *evidence, rules []*ruleSource) string {
 	switch {
 	case e.Changes:
 		return "CHANGES_REQUESTED"
-	case e.Approvals > 0 && e.Approvals >= need:
-		return "APPROVED"
-	case need > 0:
+	case anyRule(rules, func(s *ruleSource) bool { return s.unmetReviews(e) != "" }):
 		return "REVIEW_REQUIRED"
+	case e.Approvals > 0:
+		return "APPROVED"
 	}
 	return ""
 }
@@ -284,7 +249,20 @@ func (r *reader) mayMerge(rp *repo, actor *account, v *verdict, method string) e
 		if !v.Mergeable {
 			continue // said below, whatever else is wrong
 		}
-		if why := s.unmet(v.Evidence); why != "" {
+		why := s.unmetReviews(v.Evidence)
+		if why != "" && s.Reviews.Bypass != nil {
+			in, err := r.among(rp, s.Reviews.Bypass, actor)
+			if err != nil {
+				return err
+			}
+			if in {
+				why = ""
+			}
+		}
+		if why == "" {
+			why = s.unmetChecks(v.Evidence)
+		}
+		if why != "" {
 			return s.refuse(why)
 		}
 		if s.Strict && v.Behind && behind == "" {

@@ -108,7 +108,7 @@ func (p *protection) rules() *ruleSource {
 		s.Strict, s.Checks, s.HasChecks = c.Strict, c.Checks, true
 	}
 	if v := p.RequiredPullRequestReviews; v != nil {
-		s.Reviews = &reviewRules{Count: v.RequiredApprovingReviewCount, DismissStale: v.DismissStaleReviews, LastPush: v.RequireLastPushApproval, Bypass: v.Bypass}
+		s.Reviews = &reviewRules{Count: v.RequiredApprovingReviewCount, DismissStale: v.DismissStaleReviews, CodeOwners: v.RequireCodeOwnerReviews, LastPush: v.RequireLastPushApproval, Bypass: v.Bypass}
 	}
 	return s
 }

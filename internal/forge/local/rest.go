@@ -475,6 +475,12 @@ func each[T any](all []T, render func(*T) (obj, error)) ([]obj, error) {
 	return out, nil
 }
 
+// countedPage renders a page of a list that tells how long it is as a whole.
+func countedPage[T any](c *call, name string, all []T, render func(*T) (obj, error)) (obj, error) {
+	out, err := each(paginate(c, all), render)
+	return obj{"total_count": len(all), name: out}, err
+}
+
 // accepts says whether the client asked for a media type of GitHub, for
 // example "diff" for application/vnd.github.v3.diff.
 func (c *call) accepts(kind string) bool {

@@ -134,8 +134,7 @@ func listActionRuns(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := each(paginate(c, all), func(w *workflowRun) (obj, error) { return c.workflowRunJSON(rp, w) })
-	return obj{"total_count": len(all), "workflow_runs": out}, err
+	return countedPage(c, "workflow_runs", all, func(w *workflowRun) (obj, error) { return c.workflowRunJSON(rp, w) })
 }
 
 func (c *call) actionRunOf(need permission) (*repo, *workflowRun, error) {
@@ -184,8 +183,7 @@ func listActionJobs(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := each(paginate(c, all), func(j *workflowJob) (obj, error) { return c.f.workflowJobJSON(rp, j), nil })
-	return obj{"total_count": len(all), "jobs": out}, err
+	return countedPage(c, "jobs", all, func(j *workflowJob) (obj, error) { return c.f.workflowJobJSON(rp, j), nil })
 }
 
 func getActionJob(c *call) (any, error) {
@@ -303,10 +301,9 @@ func listWorkflows(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := each(paginate(c, all), func(w *workflowRun) (obj, error) {
+	return countedPage(c, "workflows", all, func(w *workflowRun) (obj, error) {
 		return obj{"id": workflowID(w.Path), "name": w.Name, "path": w.Path, "state": "active", "created_at": w.Created, "updated_at": w.Updated}, nil
 	})
-	return obj{"total_count": len(all), "workflows": out}, err
 }
 
 // WorkflowRun is a run of a workflow to seed, or a change of one.

@@ -273,8 +273,7 @@ func (c *call) installationList(where string, args ...any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := each(paginate(c, all), c.installationJSON)
-	return obj{"total_count": len(all), "installations": out}, err
+	return countedPage(c, "installations", all, c.installationJSON)
 }
 
 func listOrgInstallations(c *call) (any, error) {
@@ -312,12 +311,15 @@ func listGrantedRepos(c *call) (any, error) {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(rp repo) bool { return !g.reaches(&rp) })
-	out, err := each(paginate(c, all), func(rp *repo) (obj, error) { return c.f.repoJSON(rp), nil })
-	selection := "all"
-	if g.Repos != nil {
-		selection = "selected"
+	out, err := countedPage(c, "repositories", all, func(rp *repo) (obj, error) { return c.f.repoJSON(rp), nil })
+	if err != nil {
+		return nil, err
 	}
-	return obj{"total_count": len(all), "repository_selection": selection, "repositories": out}, err
+	out["repository_selection"] = "all"
+	if g.Repos != nil {
+		out["repository_selection"] = "selected"
+	}
+	return out, nil
 }
 
 func revokeInstallationToken(c *call) (any, error) {

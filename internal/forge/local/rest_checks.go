@@ -61,8 +61,7 @@ func (c *call) filteredRuns(rp *repo, all []checkRun) (any, error) {
 		}
 		kept = append(kept, k)
 	}
-	out, err := each(paginate(c, kept), func(k *checkRun) (obj, error) { return c.checkRunJSON(rp, k) })
-	return obj{"total_count": len(kept), "check_runs": out}, err
+	return countedPage(c, "check_runs", kept, func(k *checkRun) (obj, error) { return c.checkRunJSON(rp, k) })
 }
 
 // checkRunEdit is the body of check run creation and change.

@@ -33,8 +33,7 @@ func (c *call) checkSuitesOf(rp *repo, sha string) (any, error) {
 		}
 		kept = append(kept, u)
 	}
-	out, err := each(paginate(c, kept), func(u *checkSuite) (obj, error) { return c.suiteJSON(rp, u) })
-	return obj{"total_count": len(kept), "check_suites": out}, err
+	return countedPage(c, "check_suites", kept, func(u *checkSuite) (obj, error) { return c.suiteJSON(rp, u) })
 }
 
 func createCheckSuite(c *call) (any, error) {

@@ -30,7 +30,8 @@ type ruleSource struct {
 type reviewRules struct {
 	Count        int
 	DismissStale bool
-	LastPush     bool
+	CodeOwners   bool // of what the pull request changes, somebody each must approve
+	LastPush     bool // somebody else than who pushed last must approve
 	Bypass       *restrictions
 }
 
@@ -150,7 +151,9 @@ type evidence struct {
 	// AppOf maps accounts to the Apps they act for.
 	AppOf     map[int64]int64
 	Approvals int
-	Changes   bool // somebody with write access asks for changes
+	Changes   bool     // somebody with write access asks for changes
+	Owners    []string // code owners waited for, if a rule asks
+	LastPush  string   // who pushed what nobody else approved, if a rule asks
 }
 
 // unmetChecks names the first required check that has not succeeded, in GitHub's words.
@@ -178,38 +181,37 @@ func (s *ruleSource) unmetChecks(e *evidence) string {
 	return ""
 }
 
-// unmet names the first rule that a pull request does not meet, "" for none.
-func (s *ruleSource) unmet(e *evidence) string {
-	if v := s.Reviews; v != nil {
-		need := v.Count
-		if s.Classic {
-			need = max(1, need)
-		}
-		switch {
-		case e.Changes && need > 0:
-			return "Changes were requested."
-		case e.Approvals < need && need == 1:
-			return "At least 1 approving review is required by reviewers with write access."
-		case e.Approvals < need:
-			return fmt.Sprintf("At least %d approving reviews are required by reviewers with write access.", need)
-		}
+// unmetReviews names what reviewers still have to do, "" for nothing, in GitHub's words.
+func (s *ruleSource) unmetReviews(e *evidence) string {
+	v := s.Reviews
+	if v == nil {
+		return ""
 	}
-	return s.unmetChecks(e)
+	need := v.Count
+	if s.Classic {
+		need = max(1, need)
+	}
+	switch {
+	case e.Changes && need > 0:
+		return "Changes were requested."
+	case e.Approvals < need && need == 1:
+		return "At least 1 approving review is required by reviewers with write access."
+	case e.Approvals < need:
+		return fmt.Sprintf("At least %d approving reviews are required by reviewers with write access.", need)
+	case v.CodeOwners && len(e.Owners) > 0:
+		return "Waiting on code owner review from " + orList(e.Owners) + "."
+	case v.LastPush && e.LastPush != "":
+		return "New changes require approval from someone other than " + e.LastPush + " because they were the last pusher."
+	}
+	return ""
 }
 
-// needed is the number of approvals that the rules of a branch ask for.
-func needed(all []*ruleSource) int {
-	n := 0
-	for _, s := range all {
-		if s.Reviews == nil {
-			continue
-		}
-		if s.Classic {
-			n = max(n, 1)
-		}
-		n = max(n, s.Reviews.Count)
+// unmet names the first rule that a pull request does not meet, "" for none.
+func (s *ruleSource) unmet(e *evidence) string {
+	if why := s.unmetReviews(e); why != "" {
+		return why
 	}
-	return n
+	return s.unmetChecks(e)
 }
 
 func anyRule(all []*ruleSource, is func(*ruleSource) bool) bool { return slices.ContainsFunc(all, is) }

@@ -148,13 +148,14 @@ func (v *ruleset) rules() (*ruleSource, error) {
 			var p struct {
 				Count   int      `json:"required_approving_review_count"`
 				Dismiss bool     `json:"dismiss_stale_reviews_on_push"`
+				Owners  bool     `json:"require_code_owner_review"`
 				Last    bool     `json:"require_last_push_approval"`
 				Methods []string `json:"allowed_merge_methods"`
 			}
 			if err := json.Unmarshal(r.Parameters, &p); err != nil {
 				return nil, fmt.Errorf("rule pull_request of ruleset %d: %w", v.ID, err)
 			}
-			s.Reviews, s.Methods = &reviewRules{Count: p.Count, DismissStale: p.Dismiss, LastPush: p.Last}, p.Methods
+			s.Reviews, s.Methods = &reviewRules{Count: p.Count, DismissStale: p.Dismiss, CodeOwners: p.Owners, LastPush: p.Last}, p.Methods
 		case "required_status_checks":
 			var p struct {
 				Strict bool `json:"strict_required_status_checks_policy"`

@@ -437,6 +437,8 @@ CREATE TABLE issue_redirects (                   -- where issues were before
 	PRIMARY KEY (repo_id, number)
 );
 CREATE INDEX deliveries_held ON deliveries (next) WHERE state = 'held';   -- by a fault
+`, `
+ALTER TABLE refs ADD COLUMN pusher_id INTEGER NOT NULL DEFAULT 0;         -- who moved it last, 0 when not known
 `}
 
 // migrate brings the database to the newest schema, or refuses one that a

@@ -369,7 +369,7 @@ func (t *txn) recordMove(rp *repo, actor *account, m *move) error {
 	if m.After == "" {
 		_, err = t.exec("DELETE FROM refs WHERE repo_id = ? AND name = ?", rp.ID, m.Ref)
 	} else {
-		_, err = t.exec("INSERT INTO refs (repo_id, name, sha) VALUES (?,?,?) ON CONFLICT DO UPDATE SET sha = excluded.sha", rp.ID, m.Ref, m.After)
+		_, err = t.exec("INSERT INTO refs (repo_id, name, sha, pusher_id) VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET sha = excluded.sha, pusher_id = excluded.pusher_id", rp.ID, m.Ref, m.After, actor.ID)
 	}
 	if err != nil {
 		return err

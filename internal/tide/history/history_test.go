@@ -31,7 +31,7 @@ func open(t *testing.T, limit int, p *Place) *History {
 	return h
 }
 
-func TestTheHistoryOutlivesTheProcess(t *testing.T) {
+func TestProbe35TheHistoryOutlivesTheProcess(t *testing.T) {
 	p := place(t)
 	h := open(t, 3, p)
 	for i := range 5 {
@@ -65,7 +65,7 @@ func TestTheHistoryOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsAnError(t *testing.T) {
+func TestProbe35WhatCannotBeReadIsAnError(t *testing.T) {
 	p := place(t)
 	if err := p.Bucket.Put(t.Context(), p.Key, strings.NewReader("{"), storage.PutOptions{}); err != nil {
 		t.Fatal(err)

@@ -53,10 +53,20 @@ type Action struct {
 	Candidates []Head
 	// Limit is how many candidates a batch takes at most; 0 is all.
 	Limit int
+	// Starts are the trials that a speculation begins, and Stops those of which the
+	// outcome has become useless. They go with TriggerBatch and Trigger.
+	Starts []Start
+	Stops  []string
+	// Exact targets of a merge are proven as a whole: after one that was not merged
+	// the others are not what was tested, and are left for the next plan.
+	Exact bool
 	// Code and Sentence say why.
 	Code     Code
 	Sentence string
 }
+
+// Planner decides about one branch.
+type Planner func(*Snapshot) Plan
 
 // Plan is what a planner says about a branch.
 type Plan struct {
@@ -70,6 +80,21 @@ type Plan struct {
 	MissingContexts map[int][]string
 	// BatchPending are the members of the batch that is running.
 	BatchPending []int
+
+	// Ask are combinations of which the planner wants to know what comes of merging
+	// them. Where there are any and the answers can be had, it is asked again with
+	// them before anything is done.
+	Ask [][]Head
+	// Reasons say of each pull request of the pool where it is.
+	Reasons map[int]Reason
+}
+
+// Reason says why a pull request is where it is.
+type Reason struct {
+	Code     Code
+	Sentence string
+	// With are the pull requests the sentence is about.
+	With []Head
 }
 
 // numbers lists pull requests as people write them: #1, #2 and #3.

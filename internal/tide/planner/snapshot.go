@@ -28,6 +28,9 @@ type Snapshot struct {
 	BatchLimit int
 	// KeepBatches continues a batch that was started rather than making another.
 	KeepBatches bool
+
+	// Speculation is there for planners that test combinations; Classic ignores it.
+	Speculation Speculation
 }
 
 // Head is a pull request at one commit.
@@ -47,6 +50,8 @@ type Pull struct {
 	Contexts []Context
 	// Absent are contexts that must be there by policy, but are not.
 	Absent []string
+	// DependsOn are the pull requests that must be merged before this one.
+	DependsOn []Dependency
 }
 
 // ContextState is the state of a context as GitHub's GraphQL API spells it.

@@ -23,6 +23,7 @@ type Metrics struct {
 	paths              *Paths
 	usage, reset       *prometheus.GaugeVec
 	duration, timeouts *prometheus.HistogramVec
+	wait               *prometheus.HistogramVec
 
 	mu sync.Mutex
 	// seen is when the request began whose rate limit is shown, for each budget.
@@ -42,6 +43,7 @@ func New(r prometheus.Registerer) *Metrics {
 		usage:    gauge("github_token_usage", "Requests left of a budget.", "token_hash", "api_version", "ratelimit_resource"),
 		reset:    gauge("github_token_reset", "Nanoseconds until a budget is full again.", "token_hash", "api_version", "ratelimit_resource"),
 		duration: histogram("github_request_duration", "Seconds a request to GitHub took.", []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "token_hash", "path", "status", "user_agent"),
+		wait:     histogram("github_request_wait_duration_seconds", "Seconds a request waited for its time slot.", []float64{.1, .25, .5, 1, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 150, 180}, "token_hash", "request_type", "api"),
 		timeouts: histogram("github_request_timeouts", "Seconds until a request to GitHub failed.", []float64{45, 60, 90, 120, 300}, "token_hash", "path", "user_agent"),
 	}
 }
@@ -67,6 +69,11 @@ type About struct {
 func (m *Metrics) About(path, userAgent, token string) About {
 	agent, _, _ := strings.Cut(userAgent, "/")
 	return About{Token: token, Path: m.paths.Template(path), Agent: strings.ToValidUTF8(agent, "")}
+}
+
+// Waited records how long a request is held back. The API is v3 or v4, which is GraphQL.
+func (m *Metrics) Waited(token, method, api string, wait time.Duration) {
+	m.wait.WithLabelValues(token, method, api).Observe(wait.Seconds())
 }
 
 // Failed records a request that got no answer.

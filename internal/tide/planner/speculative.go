@@ -1,0 +1,472 @@
+package planner
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Codes of the speculative planner.
+const (
+	CodeProven     Code = "proven"
+	CodeSpeculate  Code = "speculate"
+	CodeRefused    Code = "refused"
+	CodeDepends    Code = "depends"
+	CodeEjected    Code = "ejected"
+	CodeSuspected  Code = "suspected"
+	CodeConflict   Code = "conflicts"
+	CodeInTrial    Code = "in-trial"
+	CodeQueued     Code = "queued"
+	CodeSpeculates Code = "trials-running"
+)
+
+const (
+	// sure is the chance of guilt from which on a pull request is ejected, if it also
+	// failed by itself.
+	sure = 0.98
+	// suspect is the chance of guilt from which on it is tested by itself.
+	suspect = 0.5
+	// hopeless is the chance of passing below which a test is not worth its run.
+	hopeless = 0.03
+	// good is the chance of passing that a test to learn from should have: the most
+	// is learnt from what is uncertain.
+	good = 0.5
+	// coverage is in how many tests at once a pull request is to be told apart from
+	// the others.
+	coverage = 4
+	// keep is how much worse a combination that is being tested already may be than
+	// the one that would be started now.
+	keep = 0.7
+	// trunkMin is how likely a combination must pass for others to be tested on top of
+	// it only to learn from them.
+	trunkMin = 0.7
+	// valueMin is how many pull requests a test must be expected to merge.
+	valueMin = 1.0
+	// maxBranches bounds how many courses of events are followed.
+	maxBranches = 80
+)
+
+// Speculative tests combinations of pull requests on top of each other, as many at
+// once as there may be runs, and merges the largest one that is proven.
+//
+// Tests that are over are evidence: what passed together clears its members, what
+// failed makes suspects of those that nothing clears ([evidence]). From that follows
+// how likely every combination is to pass, and from that:
+//
+//  1. What is proven for the exact tree that it would leave behind is merged, unless
+//     a larger combination in the making would become worthless by it.
+//  2. The combination is tested next by which the most pull requests may be expected
+//     to be merged. It goes on top of the best one that is being tested, so that
+//     both can be merged one after the other.
+//  3. Pull requests that fail are told apart by tests of parts of the queue that are
+//     as likely to pass as to fail.
+//  4. Whoever is to blame by the evidence is tested by itself, and ejected when it
+//     fails there and no flake explains that; until its head changes, or it passes.
+//
+// A test is keyed by the tree that it tested. One that was started on an earlier
+// base still proves what it holds if the branch has got there by a part of it.
+func Speculative(s *Snapshot) Plan {
+	v := newView(s)
+	plan := Plan{MissingContexts: map[int][]string{}, Reasons: v.reasons}
+	if len(s.Blockers) > 0 {
+		issues := make([]int, len(s.Blockers))
+		for i, b := range s.Blockers {
+			issues[i] = b.Number
+		}
+		a := Action{Kind: Blocked, Code: CodeBlocked, Sentence: fmt.Sprintf("Merging is blocked by %s.", numbers(issues))}
+		plan.Proposals = []Action{a}
+		for _, p := range s.Pulls {
+			plan.Reasons[p.Number] = Reason{Code: CodeBlocked, Sentence: a.Sentence}
+		}
+		return plan
+	}
+	merge := v.land()
+	starts, stops := v.test()
+	plan.Ask = v.ask
+	v.divide(&plan)
+	if merge != nil {
+		plan.Proposals = append(plan.Proposals, *merge)
+	}
+	if len(starts)+len(stops) > 0 {
+		plan.Proposals = append(plan.Proposals, v.speculation(starts, stops))
+	}
+	plan.Proposals = append(plan.Proposals, v.waiting())
+	return plan
+}
+
+// view is a snapshot as the speculative planner sees it.
+type view struct {
+	s       *Snapshot
+	queue   []*Pull
+	at      map[Head]int // position in the queue, or window plus position among merged
+	merged  []Head
+	landed  map[Head]bool
+	trials  []outcome
+	know    *evidence
+	reasons map[int]Reason
+	ejected members
+	running []outcome
+	// budget is how many runs may be added; negative is any number.
+	budget int
+	ask    [][]Head
+	asked  map[string]bool
+}
+
+func newView(s *Snapshot) *view {
+	v := &view{s: s, at: map[Head]int{}, landed: map[Head]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
+	spec := &s.Speculation
+	v.queue = s.queue(v.reasons)
+	for _, p := range v.queue[min(window, len(v.queue)):] {
+		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", window)}
+	}
+	v.queue = v.queue[:min(window, len(v.queue))]
+	for i, p := range v.queue {
+		v.at[p.Head] = i
+	}
+	for _, h := range spec.Landed {
+		v.landed[h] = true
+	}
+	v.merged = spec.Landed[max(0, len(spec.Landed)-window):]
+	var merged members
+	for i, h := range v.merged {
+		v.at[h] = window + i
+		merged = merged.with(window + i)
+	}
+	v.observe()
+	v.know = weigh(len(v.queue), merged, v.trials)
+	v.budget = -1
+	if spec.MaxRuns > 0 {
+		v.budget = spec.MaxRuns
+		for _, o := range v.running {
+			v.budget -= o.trial.going()
+		}
+		v.budget = max(v.budget, 0)
+	}
+	v.eject()
+	return v
+}
+
+// observe sees trials as outcomes. Results on equal trees count together: where any
+// passed, the tree is good, and what failed was a flake.
+func (v *view) observe() {
+	trials := v.s.Speculation.Trials
+	byTree := map[string][]BatchRun{}
+	for i := range trials {
+		if t := &trials[i]; t.Tree != "" {
+			byTree[t.Tree] = append(byTree[t.Tree], t.Runs...)
+		}
+	}
+	for i := range trials {
+		t := &trials[i]
+		if t.Unknown || len(t.Pulls) == 0 {
+			continue
+		}
+		o := outcome{trial: t, verdict: t.judge()}
+		if t.Tree != "" && o.verdict == failed {
+			b := Batch{Runs: byTree[t.Tree], Required: t.Required}
+			if b.judge() == passed {
+				o.verdict = passed
+			}
+		}
+		for _, h := range t.Pulls {
+			if at, ok := v.at[h]; ok {
+				o.set = o.set.with(at)
+			} else if !v.landed[h] {
+				o.strangers++
+			}
+		}
+		if t.Behind >= 0 {
+			for k := range len(v.merged) - t.Behind {
+				o.set = o.set.with(window + k)
+			}
+			for k := max(0, len(v.merged)-t.Behind); k < len(v.merged); k++ {
+				o.later = o.later.with(window + k)
+			}
+		}
+		if o.verdict == running {
+			if !t.Overdue {
+				v.running = append(v.running, o)
+			}
+			continue
+		}
+		if o.set.waiting() > 0 {
+			v.trials = append(v.trials, o)
+		}
+	}
+}
+
+// failedAlone counts the tests that a pull request failed with nothing but what is
+// merged.
+func (v *view) failedAlone(i int) int {
+	n := 0
+	for _, o := range v.trials {
+		if o.verdict == failed && o.strangers == 0 && o.set.waiting() == 1 && o.set.has(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// eject tells those that are to blame, and whoever depends on them.
+func (v *view) eject() {
+	for i, p := range v.queue {
+		guilt := v.know.guilt(i)
+		switch n := v.failedAlone(i); {
+		case n > 0 && guilt >= sure:
+			v.ejected = v.ejected.with(i)
+			v.reasons[p.Number] = Reason{
+				Code:     CodeEjected,
+				Sentence: "It fails by itself on the current base, and no flake explains that. It is tested again when it changes, or when its jobs pass.",
+			}
+		case slices.ContainsFunc(p.DependsOn, func(d Dependency) bool {
+			if d.Merged {
+				return false
+			}
+			at, ok := v.at[*d.Head]
+			return !ok || v.ejected.has(at)
+		}):
+			v.ejected = v.ejected.with(i)
+			j := slices.IndexFunc(p.DependsOn, func(d Dependency) bool { return !d.Merged })
+			v.reasons[p.Number] = Reason{Code: CodeDepends, Sentence: fmt.Sprintf("It depends on %s, which is not merged yet.", p.DependsOn[j].Name)}
+		}
+	}
+}
+
+// heads lists a set: first those of a list that it goes on top of, then in the
+// order of the queue.
+func (v *view) heads(set members, first []Head) []Head {
+	out := slices.Clone(first)
+	for i, p := range v.queue {
+		if set.has(i) && !slices.Contains(first, p.Head) {
+			out = append(out, p.Head)
+		}
+	}
+	return out
+}
+
+// try says what comes of merging a list; where that is not known it is asked for.
+func (v *view) try(pulls []Head) (Merged, bool) {
+	key := Key(pulls)
+	m, ok := v.s.Speculation.Merges[key]
+	if !ok && !v.asked[key] {
+		v.asked[key] = true
+		v.ask = append(v.ask, pulls)
+	}
+	return m, ok
+}
+
+// rest is what would be merged by a trial now: its members without those that were
+// merged. It is exact if the branch got here by members of it alone.
+func (v *view) rest(o *outcome) (pulls []Head, exact bool) {
+	t := o.trial
+	in := map[Head]bool{}
+	for _, h := range t.Pulls {
+		in[h] = true
+		switch at, ok := v.at[h]; {
+		case ok && at < window:
+			pulls = append(pulls, h)
+		case !v.landed[h]:
+			return nil, false
+		}
+	}
+	if t.Behind < 0 || t.Behind > len(v.merged) {
+		return pulls, t.Behind < 0 && len(pulls) > 0
+	}
+	for _, h := range v.merged[len(v.merged)-t.Behind:] {
+		if !in[h] {
+			return nil, false
+		}
+	}
+	return pulls, len(pulls) > 0
+}
+
+// allowed tells whether everyone of the list may be merged, in this order.
+func (v *view) allowed(pulls []Head) bool {
+	done := map[Head]bool{}
+	for _, h := range pulls {
+		i, ok := v.at[h]
+		if !ok || i >= window || len(pulls) == 1 && !v.queue[i].Green() {
+			return false
+		}
+		for _, d := range v.queue[i].DependsOn {
+			if !d.Merged && !done[*d.Head] {
+				return false
+			}
+		}
+		done[h] = true
+	}
+	return len(pulls) > 0
+}
+
+func (v *view) set(pulls []Head) members {
+	var m members
+	for _, h := range pulls {
+		m = m.with(v.at[h])
+	}
+	return m
+}
+
+// land proposes to merge what is proven.
+func (v *view) land() *Action {
+	var lists [][]Head
+	for i := range v.trials {
+		if o := &v.trials[i]; o.verdict == passed && o.trial.Tree != "" {
+			if pulls, exact := v.rest(o); exact && v.allowed(pulls) {
+				lists = append(lists, pulls)
+			}
+		}
+	}
+	// What its own results prove on this base, and what needs no proof.
+	for _, st := range standings(v.s) {
+		if i, ok := v.at[st.pull.Head]; ok && i < window && st.verdict == passed && v.allowed([]Head{st.pull.Head}) {
+			lists = append(lists, []Head{st.pull.Head})
+		}
+	}
+	slices.SortStableFunc(lists, func(a, b []Head) int { return cmp.Or(cmp.Compare(len(b), len(a)), compareHeads(a, b)) })
+	for _, pulls := range lists {
+		if !v.proven(pulls) || v.spoils(pulls) {
+			continue
+		}
+		a := &Action{
+			Kind: MergeBatch, Targets: pulls, Exact: true, Code: CodeProven,
+			Sentence: fmt.Sprintf("%s passed every required job as they will be on the branch.", numbers(pulls)),
+		}
+		if len(pulls) == 1 {
+			a.Kind = Merge
+			a.Sentence = fmt.Sprintf("%s passed every required job as it will be on the branch.", numbers(pulls))
+		}
+		return a
+	}
+	return nil
+}
+
+// proven tells whether every required context passed for what the list makes.
+func (v *view) proven(pulls []Head) bool {
+	pool := map[Head]*Pull{}
+	for _, p := range v.queue {
+		pool[p.Head] = p
+	}
+	if len(pulls) == 1 && provenHere(v.s, pool, pulls) {
+		return true
+	}
+	m, ok := v.try(pulls)
+	return ok && !m.Unknown && len(m.Without) == 0 && v.s.Speculation.proves(m.Tree, m.Required)
+}
+
+// spoils tells whether a merge would make a better combination worthless that is
+// being tested: one that does not hold all of the list.
+func (v *view) spoils(pulls []Head) bool {
+	set := v.set(pulls)
+	for i := range v.running {
+		o := &v.running[i]
+		rest, exact := v.rest(o)
+		if !exact || !v.allowed(rest) {
+			continue
+		}
+		if other := v.set(rest); !other.holds(set) && v.know.passes(other)*float64(len(rest)) > float64(len(pulls)) {
+			return true
+		}
+	}
+	return false
+}
+
+// speculation is the action that starts and stops trials.
+func (v *view) speculation(starts []Start, stops []string) Action {
+	a := Action{Kind: TriggerBatch, Starts: starts, Stops: stops, Code: CodeSpeculate}
+	var lists []string
+	for _, st := range starts {
+		if len(st.Pulls) > len(a.Targets) {
+			a.Targets = st.Pulls
+		}
+		lists = append(lists, "("+numbers(st.Pulls)+")")
+	}
+	switch {
+	case len(starts) == 0:
+		a.Sentence = fmt.Sprintf("%d tests are stopped: their outcome is of no use any more.", len(stops))
+	case len(starts) == 1:
+		a.Sentence = fmt.Sprintf("%s are tested together.", numbers(a.Targets))
+		if len(a.Targets) == 1 {
+			a.Kind, a.Contexts = Trigger, starts[0].Contexts
+			a.Sentence = fmt.Sprintf("%s is tested on the current base.", numbers(a.Targets))
+		}
+	default:
+		a.Sentence = fmt.Sprintf("%d combinations are tested: %s.", len(starts), strings.Join(lists, ", "))
+	}
+	return a
+}
+
+// divide says of each pull request where it is.
+func (v *view) divide(plan *Plan) {
+	inTrial := members{}
+	largest := map[int]*outcome{}
+	for i := range v.running {
+		o := &v.running[i]
+		inTrial = inTrial.union(o.set)
+		o.set.each(func(m int) {
+			if b := largest[m]; b == nil || o.set.waiting() > b.set.waiting() {
+				largest[m] = o
+			}
+		})
+	}
+	for i, p := range v.queue {
+		switch {
+		case v.ejected.has(i):
+			plan.Missing = append(plan.Missing, p.Number)
+			continue
+		case inTrial.has(i):
+			plan.Pending = append(plan.Pending, p.Number)
+		default:
+			plan.Missing = append(plan.Missing, p.Number)
+		}
+		if _, told := v.reasons[p.Number]; told {
+			continue
+		}
+		switch guilt := v.know.guilt(i); {
+		case guilt >= suspect:
+			v.reasons[p.Number] = Reason{Code: CodeSuspected, Sentence: "Combinations with it fail, and it is being found out whether that is because of it."}
+		case inTrial.has(i):
+			with := largest[i].trial.Pulls
+			v.reasons[p.Number] = Reason{Code: CodeInTrial, Sentence: inTrialSentence(p.Head, with), With: with}
+		default:
+			v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("It is number %d of the queue and waits for a run.", i+1)}
+		}
+	}
+	for _, p := range v.s.Pulls {
+		if _, ok := v.at[p.Head]; !ok {
+			plan.Missing = append(plan.Missing, p.Number)
+		}
+	}
+	if best := v.best(); best != nil {
+		for _, h := range best {
+			plan.BatchPending = append(plan.BatchPending, h.Number)
+		}
+		slices.Sort(plan.BatchPending)
+	}
+	slices.Sort(plan.Pending)
+	slices.Sort(plan.Missing)
+}
+
+func inTrialSentence(h Head, with []Head) string {
+	others := slices.DeleteFunc(slices.Clone(with), func(o Head) bool { return o == h })
+	switch {
+	case len(others) == 0:
+		return "It is being tested on the current base."
+	case len(others) > 5:
+		return fmt.Sprintf("It is being tested together with %d others.", len(others))
+	}
+	return fmt.Sprintf("It is being tested together with %s.", numbers(others))
+}
+
+// waiting says why nothing is done.
+func (v *view) waiting() Action {
+	switch {
+	case len(v.running) > 0:
+		return wait(CodeSpeculates, "%d combinations are being tested.", len(v.running))
+	case len(v.s.Pulls) == 0:
+		return wait(CodeEmpty, "There is no pull request.")
+	case len(v.queue) == 0:
+		return wait(CodeNotRetestable, "No pull request can go on by itself.")
+	}
+	return wait(CodeQueued, "No test can be started now.")
+}
