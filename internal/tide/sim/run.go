@@ -335,7 +335,7 @@ func (s *simulation) verdicts(out *executor.Outcome) {
 	for i := range s.snap.Pulls {
 		h := s.snap.Pulls[i].Head
 		reason, ok := out.Plan.Reasons[h.Number]
-		if !ok || reason.Code != codeEjected {
+		if !ok || reason.Code != planner.CodeEjected {
 			continue
 		}
 		p := s.pulls[h.Number-1]
@@ -347,9 +347,6 @@ func (s *simulation) verdicts(out *executor.Outcome) {
 	}
 	s.prune()
 }
-
-// codeEjected is the reason of a pull request that the planner holds to be broken.
-const codeEjected planner.Code = "ejected"
 
 // blame finds the runs that speak against a pull request.
 func (s *simulation) blame(p *pull, with []planner.Head) {

@@ -35,6 +35,9 @@ func (s *teller) expect(what string, args []string) error {
 	switch what {
 	case "merged": // all that were merged so far, in order
 		return same(shown(s.landed))
+	case "all-merged": // the same in order of numbers
+		heads := slices.SortedFunc(slices.Values(s.landed), func(a, b planner.Head) int { return a.Number - b.Number })
+		return same(shown(heads))
 	case "not":
 		if want != "merged" {
 			return fmt.Errorf("expected: expect not merged")
