@@ -24,16 +24,13 @@ import (
 	"prow/internal/deck"
 	"prow/internal/explainpr"
 	"prow/internal/exporter"
-	"prow/internal/externalplugins/cherrypicker"
-	"prow/internal/externalplugins/needsrebase"
-	"prow/internal/externalplugins/refresh"
+	external "prow/internal/externalplugins/all"
 	"prow/internal/forge/local"
 	"prow/internal/ghproxy"
 	"prow/internal/gitmirror"
 	"prow/internal/hook"
 	"prow/internal/mkpj"
 	"prow/internal/mkpod"
-	"prow/internal/plugins"
 	"prow/internal/plugins/all"
 	"prow/internal/report/crier"
 	"prow/internal/service"
@@ -42,18 +39,17 @@ import (
 	"prow/internal/webhookserver"
 )
 
-// components is the table: one line for each.
+// components is the table: one line for each, and the external plugins.
 func components() []*cobra.Command {
-	return []*cobra.Command{
+	table := []*cobra.Command{
 		admission.Command(),
 		checkconfig.Command(),
-		cherrypicker.Command(),
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
 		ghproxy.Command(),
 		gitmirror.Command(),
-		explainpr.Command(all.Plugins(), external()),
+		explainpr.Command(all.Plugins(), external.Plugins()),
 		exporter.Command(),
 		hook.Command(all.Plugins()),
 		horologium.Command(),
@@ -61,8 +57,6 @@ func components() []*cobra.Command {
 		manager.Command(),
 		mkpj.Command(),
 		mkpod.Command(),
-		needsrebase.Command(),
-		refresh.Command(),
 		sinker.Command(),
 		statusreconciler.Command(),
 		tide.Command(),
@@ -70,15 +64,10 @@ func components() []*cobra.Command {
 		tot.FallbackCheckCommand(),
 		webhookserver.Command(),
 	}
-}
-
-// external are the external plugins of this project, by name.
-func external() map[string]*plugins.Plugin {
-	byName := map[string]*plugins.Plugin{}
-	for _, p := range []*plugins.Plugin{cherrypicker.Describe(), needsrebase.Describe(), refresh.Describe()} {
-		byName[p.Name] = p
+	for _, p := range external.Programs() {
+		table = append(table, p.Command)
 	}
-	return byName
+	return table
 }
 
 func main() {

@@ -232,7 +232,7 @@ func (w *work) agent(attempt webhook.Attempt) *plugins.Agent {
 	if s.PluginConfig != nil {
 		a.Plugins = s.PluginConfig()
 	}
-	a.Delivery, a.Log = w.id, w.log
+	a.Delivery, a.Repeated, a.Log = w.id, attempt.Repeated, w.log
 	if a.Now == nil {
 		a.Now = time.Now
 	}

@@ -92,7 +92,7 @@ func (a *agents) agent(r run) *plugins.Agent {
 	}
 	return &plugins.Agent{
 		GitHub: mine, ProwJobs: a.jobs, Git: a.mirrors, Cluster: a.clusters, ConfigMapSize: a.configMaps, InRepo: a.inRepo,
-		Config: r.config, Plugins: r.plugins, Delivery: r.delivery, Now: time.Now, Log: r.log,
+		Config: r.config, Plugins: r.plugins, Delivery: r.delivery, Repeated: r.attempt.Repeated, Now: time.Now, Log: r.log,
 		Owners: &owners.Client{Cache: a.owners, Forge: mine, Settings: plugins.OwnersSettings(r.config, r.plugins), Log: r.log},
 	}
 }

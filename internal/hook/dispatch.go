@@ -205,6 +205,11 @@ func (w *work) Run(ctx context.Context, attempt webhook.Attempt) error {
 		})
 	}
 	wg.Wait()
+	// A handler that was cut off may have had effects, unlike those that wait.
+	cutOff := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return errors.Is(err, webhook.ErrLater) })
+	if err := errors.Join(cutOff...); err != nil {
+		return err
+	}
 	return errors.Join(errs...)
 }
 

@@ -716,8 +716,12 @@ func TestAdministratorsSeeAndReplayDeliveries(t *testing.T) {
 	var fails sync.Map
 	fails.Store("fails", true)
 	var s says
-	flaky := &plugins.Plugin{Name: "flaky", Handlers: plugins.Handlers{Comment: func(context.Context, *plugins.Agent, *github.CommentEvent) error {
-		if _, yes := fails.Load("fails"); yes {
+	flaky := &plugins.Plugin{Name: "flaky", Handlers: plugins.Handlers{Comment: func(_ context.Context, a *plugins.Agent, _ *github.CommentEvent) error {
+		_, yes := fails.Load("fails")
+		if a.Repeated == yes {
+			t.Error("what is replayed, and only that, may have been done in part before")
+		}
+		if yes {
 			return errors.New("the forge is down")
 		}
 		return nil

@@ -39,6 +39,11 @@ type Agent struct {
 	Plugins *pluginconfig.Configuration
 	// Delivery is the id of the webhook delivery that is handled.
 	Delivery string
+	// Repeated: the delivery may have been handled in part before, by a process that
+	// died. What the plugin finds may be its own doing, so that nobody is to be told
+	// that they asked for what is there, or not there, already. GitHub does not
+	// repeat comments and reviews by itself then.
+	Repeated bool
 	Now      func() time.Time
 	// Log carries the fields of the event and the name of the plugin.
 	Log *slog.Logger

@@ -64,11 +64,15 @@ func Code(text string) string {
 
 // Reply answers the text of an event.
 func (a *Agent) Reply(ctx context.Context, e *github.CommentEvent, message string) error {
-	return a.SayOnce(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, Reply(e.Body, e.HTMLURL, e.User.Login, message))
+	org, repo := e.Repo.Owner.Login, e.Repo.Name
+	if err := a.GitHub.CreateComment(ctx, org, repo, e.Number, Reply(e.Body, e.HTMLURL, e.User.Login, message)); err != nil {
+		return fmt.Errorf("answering on %s/%s#%d: %w", org, repo, e.Number, err)
+	}
+	return nil
 }
 
-// SayOnce comments, unless the bot has made that very comment before: an event that
-// is handled again after the process died gets no second answer.
+// SayOnce comments, unless the bot has made that very comment before, because of
+// whatever event.
 func (a *Agent) SayOnce(ctx context.Context, org, repo string, number int, body string) error {
 	isBot, err := a.GitHub.BotChecker(ctx)
 	if err != nil {

@@ -48,6 +48,16 @@ func (a *Agent) WishLabel(ctx context.Context, e *github.CommentEvent, label str
 	return a.SetLabel(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number, now, label, wanted)
 }
 
+// LabelsBefore reads the labels of the issue of an event, by which to decide what its
+// text means. When the text is handled again they are those of the event: what the
+// labels are now may be what it has made of them, and would mean something else.
+func (a *Agent) LabelsBefore(ctx context.Context, e *github.CommentEvent) ([]github.Label, error) {
+	if a.Repeated && e.Labels != nil {
+		return e.Labels, nil
+	}
+	return a.IssueLabels(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number)
+}
+
 // IssueLabels reads the labels of an issue or pull request.
 func (a *Agent) IssueLabels(ctx context.Context, org, repo string, number int) ([]github.Label, error) {
 	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, number)

@@ -145,11 +145,12 @@ func (s *Store) EndDelivery(ctx context.Context, id, state string) error {
 }
 
 // ReplayDelivery makes a delivery that has ended new again, so that the handlers
-// that failed are run once more, or all of them. found is false where there is no
-// such delivery that has ended.
+// that failed are run once more, or all of them. The attempts before count as one,
+// for these handlers may have had effects. found is false where there is no such
+// delivery that has ended.
 func (s *Store) ReplayDelivery(ctx context.Context, id string, all bool) (found bool, err error) {
 	err = s.commit(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE deliveries SET state = ?, attempts = 0, owner = '', owned_until = 0 WHERE id = ? AND state <> ?`, DeliveryNew, id, DeliveryNew)
+		n, err := t.exec(`UPDATE deliveries SET state = ?, attempts = 1, owner = '', owned_until = 0 WHERE id = ? AND state <> ?`, DeliveryNew, id, DeliveryNew)
 		if found = n == 1; err != nil || !found {
 			return err
 		}

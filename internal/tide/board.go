@@ -1,6 +1,7 @@
 package tide
 
 import (
+	"maps"
 	"sync"
 
 	"prow/internal/tide/planner"
@@ -13,6 +14,8 @@ type Board struct {
 	news    news
 	reading bool
 	held    map[string]bool
+	// planned are the reasons that planners gave, by pool and pull request.
+	planned map[string]map[string]plannedReason
 
 	// signal has an element when there are news.
 	signal chan struct{}
@@ -29,11 +32,19 @@ type news struct {
 	contexts map[string][]string
 	// refused are the candidates that did not get into a pool, by key.
 	refused map[string]Reason
+	// planned are the reasons that planners gave, by pull request.
+	planned map[string]plannedReason
+}
+
+// plannedReason is a reason for a pull request at one commit.
+type plannedReason struct {
+	sha string
+	Reason
 }
 
 // NewBoard has no news.
 func NewBoard() *Board {
-	return &Board{held: map[string]bool{}, signal: make(chan struct{}, 1)}
+	return &Board{held: map[string]bool{}, planned: map[string]map[string]plannedReason{}, signal: make(chan struct{}, 1)}
 }
 
 // post replaces the news. Pull requests are held no longer, unless the status
@@ -49,6 +60,17 @@ func (b *Board) post(n news) {
 	case b.signal <- struct{}{}:
 	default:
 	}
+}
+
+// tell replaces what a planner said about the pull requests of a pool.
+func (b *Board) tell(pool string, reasons map[string]plannedReason) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(reasons) == 0 {
+		delete(b.planned, pool)
+		return
+	}
+	b.planned[pool] = reasons
 }
 
 // hold keeps the status controller from the status of a pull request: it is about
@@ -70,7 +92,16 @@ func (b *Board) read() (n news, done func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = true
-	return b.news, func() {
+	n = b.news
+	n.planned = map[string]plannedReason{}
+	for pool, reasons := range b.planned {
+		if _, ok := n.bases[pool]; ok {
+			maps.Copy(n.planned, reasons)
+		} else {
+			delete(b.planned, pool)
+		}
+	}
+	return n, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.reading = false

@@ -78,6 +78,11 @@ func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n n
 			return notMergeable(github.StatusPending, trouble), nil
 		}
 	}
+	if isPooled {
+		if r, ok := n.planned[pr.key()]; ok && r.sha == pr.HeadRefOID {
+			return judgement{github.StatusPending, r.Reason}, nil
+		}
+	}
 	return j.inPool(ctx, cfg, pr, contexts, n.bases[pr.poolKey()], append(slices.Clone(policy.RequiredContexts), n.contexts[pr.key()]...), n.contexts[pr.key()])
 }
 
@@ -162,10 +167,18 @@ func notMergeable(state string, r Reason) judgement {
 }
 
 // reasons says of every pull request of a pool where it is.
-func (s *Syncer) reasons(ctx context.Context, cfg *config.Config, p *pool) []PullReason {
+func (s *Syncer) reasons(ctx context.Context, cfg *config.Config, p *pool, planned map[int]planner.Reason) []PullReason {
 	j := judge{jobs: s.Jobs, log: s.Log}
 	var out []PullReason
+	said := map[string]plannedReason{}
+	defer func() { s.Board.tell(p.key(), said) }()
 	for _, pr := range p.PRs {
+		if r, ok := planned[pr.Number]; ok {
+			reason := p.reason(r)
+			said[pr.key()] = plannedReason{pr.HeadRefOID, reason}
+			out = append(out, PullReason{pr.Number, reason})
+			continue
+		}
 		contexts, err := s.Provider.Contexts(ctx, cfg, pr)
 		if err != nil {
 			continue // it was read before
@@ -177,6 +190,17 @@ func (s *Syncer) reasons(ctx context.Context, cfg *config.Config, p *pool) []Pul
 			continue
 		}
 		out = append(out, PullReason{pr.Number, verdict.Reason})
+	}
+	return out
+}
+
+// reason is what the planner says of a pull request, with links.
+func (p *pool) reason(r planner.Reason) Reason {
+	out := Reason{Code: string(r.Code), Sentence: r.Sentence}
+	for _, b := range p.Blockers {
+		if r.Code == planner.CodeBlocked {
+			out.Links = append(out.Links, b.URL)
+		}
 	}
 	return out
 }

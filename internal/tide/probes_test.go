@@ -15,6 +15,8 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/forge/github"
+	"prow/internal/tide/executor"
+	"prow/internal/tide/planner"
 )
 
 // withTide is the base configuration with more settings of tide.
@@ -319,14 +321,20 @@ func TestProbe21Probe22Probe23MergesThatAreRefused(t *testing.T) {
 				slept = append(slept, d)
 				return nil
 			}
-			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep}
+			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep, Now: time.Now}
 			p := &pool{Org: "acme", Repo: "app", Branch: "main"}
 			for n := 1; n <= 3; n++ {
 				p.PRs = append(p.PRs, record(func(g *GitHubPullRequest) { g.Number = n }))
 			}
-			merged, err := s.merge(t.Context(), loadConfig(t, baseConfig, "{}"), p, p.PRs)
-			if !slices.Equal(numbersOf(merged), tc.merged) || !slices.Equal(slept, tc.slept) {
-				t.Errorf("merged %v after waits of %v", numbersOf(merged), slept)
+			w := &poolWorld{s: s, cfg: loadConfig(t, baseConfig, "{}"), p: p}
+			var targets []planner.Head
+			for _, pr := range p.PRs {
+				targets = append(targets, pr.head())
+			}
+			done := executor.Land(t.Context(), w, planner.Action{Kind: planner.MergeBatch, Targets: targets})
+			err = w.problem(&done)
+			if !slices.Equal(numbersOf(p.prsOf(done.Merged)), tc.merged) || !slices.Equal(slept, tc.slept) {
+				t.Errorf("merged %v after waits of %v", numbersOf(p.prsOf(done.Merged)), slept)
 			}
 			if tc.err == "" {
 				if err != nil {

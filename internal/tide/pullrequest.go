@@ -36,7 +36,9 @@ type PullRequest struct {
 	Gerrit json.RawMessage
 
 	change *gerrit.Change
-	read   *readContexts
+	// refused is what was found out about a change on Gerrit when it was searched.
+	refused *Reason
+	read    *readContexts
 }
 
 // States of PullRequest.Mergeable and of mergeStateStatus that matter here.

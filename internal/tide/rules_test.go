@@ -392,4 +392,4 @@ func TestMergeErrorsTellEachWhatIsHis(t *testing.T) {
 	}
 }
 
-var _ Planner = planner.Classic
+var _ planner.Planner = planner.Classic

@@ -31,6 +31,9 @@ type pool struct {
 	// Jobs are the presubmits and batches on the base.
 	Jobs     []prowv1.ProwJob
 	Blockers []planner.Blocker
+
+	// trialJobs are the jobs of trials by their IDs.
+	trialJobs map[string][]*prowv1.ProwJob
 }
 
 func (p *pool) key() string { return poolKey(p.Org, p.Repo, p.Branch) }
@@ -130,6 +133,8 @@ func (s *Syncer) snapshot(ctx context.Context, cfg *config.Config, p *pool) (*pl
 		Org: p.Org, Repo: p.Repo, Branch: p.Branch, BaseSHA: p.BaseSHA, Blockers: p.Blockers,
 		BatchLimit: cfg.Tide.BatchSizeLimit(p.Org, p.Repo), KeepBatches: cfg.Tide.PrioritizeExistingBatches(p.Org, p.Repo),
 	}
+	settings := cfg.Tide.Planner(p.Org, p.Repo, p.Branch)
+	speculative := settings.Name == config.PlannerSpeculative
 	for _, entry := range cfg.Tide.Priority {
 		out.Priority = append(out.Priority, entry.Labels)
 	}
@@ -138,7 +143,16 @@ func (s *Syncer) snapshot(ctx context.Context, cfg *config.Config, p *pool) (*pl
 		if err != nil {
 			return nil, err
 		}
+		if speculative {
+			pull.DependsOn = s.dependsOn(ctx, cfg, p, pr)
+		}
 		out.Pulls = append(out.Pulls, pull)
+	}
+	if speculative {
+		var err error
+		if out.Speculation, err = s.speculation(ctx, cfg, p, settings); err != nil {
+			return nil, err
+		}
 	}
 	groups := map[string]int{}
 	for i := range p.Jobs {

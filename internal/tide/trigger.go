@@ -129,8 +129,9 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 	return fmt.Errorf("it failed %d times for the same commits", maxAttempts)
 }
 
-// JobClient reads and creates ProwJobs. Reads know the [Indexes].
+// JobClient reads, creates and aborts ProwJobs. Reads know the [Indexes].
 type JobClient interface {
 	client.Reader
 	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
+	Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error
 }

@@ -69,6 +69,7 @@ var rules = []rule{
 	{room: "internal/statusdesc", may: nil},
 	{room: "internal/inrepo", may: []string{"api", "internal/config", "internal/git", "internal/prowjob"}, heavy: true},
 	{room: "internal/plugins/approve/approvers", pure: true},
+	{room: "internal/plugins/pages/gen", may: []string{"internal/plugins", "internal/externalplugins"}, heavy: true},
 	{room: "internal/plugins/plugintest", may: append([]string{"internal/plugins", "internal/forge/local"}, domain...), heavy: true},
 	{room: "internal/plugins", may: append([]string{"internal/plugins"}, domain...), heavy: true},
 	{room: "internal/store/storetest", may: []string{"internal/store"}},

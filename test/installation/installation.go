@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,18 +46,24 @@ type Installation struct {
 	flags   []string
 	process *exec.Cmd
 	output  *bytes.Buffer
+	// external are programs beside the installation.
+	external []*exec.Cmd
 }
 
-// Org and Name are the repository's on the forge.
+// Org and Name are the repository's on the forge, Bot is who administrates it.
 const (
 	Org  = "local"
 	Name = "app"
+	Bot  = "prow-bot"
 )
+
+// parts are what listens on a port of its own.
+var parts = []string{"deck", "forge", "hook", "tide", "metrics"}
 
 // Prepare picks ports and, where Repo holds files, makes a git repository of them.
 func (w *Installation) Prepare() error {
 	w.ports = map[string]int{}
-	for _, p := range []string{"deck", "forge", "hook", "tide", "metrics"} {
+	for _, p := range append(slices.Clone(parts), Externals...) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
@@ -77,7 +84,7 @@ func (w *Installation) Prepare() error {
 	return nil
 }
 
-// URL is the address of deck, forge, hook or tide.
+// URL is the address of a part, or of an external plugin.
 func (w *Installation) URL(part string) string {
 	return fmt.Sprintf("http://localhost:%d", w.ports[part])
 }
@@ -91,8 +98,8 @@ func (w *Installation) PID() int { return w.process.Process.Pid }
 // Up starts the installation and waits until it is ready.
 func (w *Installation) Up(flags ...string) error {
 	args := append([]string{"up", "--dir", w.Dir, "--repo", w.Repo, "--repo-name", Name}, flags...)
-	for p, port := range w.ports {
-		args = append(args, fmt.Sprintf("--%s-port=%d", p, port))
+	for _, p := range parts {
+		args = append(args, fmt.Sprintf("--%s-port=%d", p, w.ports[p]))
 	}
 	w.flags = flags
 	w.output = &bytes.Buffer{}
@@ -172,8 +179,12 @@ func (w *Installation) Stop() error {
 	}
 }
 
-// Close ends it if it still runs.
+// Close ends it if it still runs, and the programs beside it.
 func (w *Installation) Close() {
+	for _, cmd := range w.external {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 	if w.process != nil {
 		w.Kill()
 	}
@@ -195,7 +206,11 @@ func (w *Installation) Git(login, dir string, args ...string) (string, error) {
 
 // Token is the secret by which the forge knows somebody.
 func (w *Installation) Token(login string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(w.Dir, "secrets", "token-"+login))
+	name := "token-" + login
+	if login == Bot {
+		name = "bot-token"
+	}
+	raw, err := os.ReadFile(filepath.Join(w.Dir, "secrets", name))
 	return strings.TrimSpace(string(raw)), err
 }
 

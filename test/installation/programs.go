@@ -17,7 +17,7 @@ func Programs(t testing.TB) string {
 		return dir
 	}
 	dir := filepath.Dir(kubetest.Binary(t))
-	for _, utility := range []string{"clonerefs", "initupload", "entrypoint", "sidecar"} {
+	for _, utility := range []string{"prow", "clonerefs", "initupload", "entrypoint", "sidecar"} {
 		if _, err := os.Stat(filepath.Join(dir, utility)); err == nil {
 			continue
 		}

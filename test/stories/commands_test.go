@@ -29,7 +29,7 @@ func of(ts *testscript.TestScript) *installation.Installation {
 //	[!] up-fails REGEXP [FLAG...]    start it and expect an end with this message
 //	kill-9 | stop | restart          end it the hard way, in order, or start it again
 //	as USER DIR GIT-ARGS...          git in a directory, as a person of the forge
-//	open USER BRANCH TITLE           open a pull request; its number is $PR, its head $HEAD
+//	open USER BRANCH TITLE [BASE]    open a pull request; its number is $PR, its head $HEAD
 //	comment USER PR TEXT             say something
 //	wait-status SHA CONTEXT STATE [REGEXP]   wait for a commit status, and for its description
 //	wait-label PR LABEL | no-label PR LABEL
@@ -41,6 +41,19 @@ func of(ts *testscript.TestScript) *installation.Installation {
 //	page URL REGEXP                  a page shows something, now or soon
 //	answers CODE METHOD URL [HEADER...] [-- BODY]   a request is answered with a code
 //	mend FILE OLD NEW                replace a text in a file
+//	external PROGRAM [FLAG...]       start an external plugin; its address is $PROGRAM
+//	issue USER TITLE                 open an issue; its number is $ISSUE
+//	edit USER NUMBER title|body|base TEXT
+//	merge USER PR                    merge at once, as a person with the button
+//	review USER PR EVENT TEXT        review; EVENT is APPROVE, REQUEST_CHANGES or COMMENT
+//	status SHA CONTEXT STATE         set a status, as another service does
+//	team NAME USER...                make a team of the org
+//	milestone TITLE...               make milestones
+//	repo-labels NAME...              make labels of the repository
+//	wait-item NUMBER title|state|milestone|assignee|reviewer TEXT   wait until an issue or pull request has it
+//	wait-pull BASE REGEXP            wait for an open pull request with this title; it is $PR then, its head $HEAD
+//	wait-config NAME KEY REGEXP      wait for a value in a ConfigMap
+//	no-comment PR REGEXP             wait until there is no such comment
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"up":       func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).Up(args...)) },
 	"up-fails": upFails,
@@ -64,6 +77,20 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"page":         page,
 	"answers":      answers,
 	"mend":         mend,
+
+	"external":    startExternal,
+	"issue":       issue,
+	"edit":        edit,
+	"merge":       merge,
+	"review":      review,
+	"status":      status,
+	"team":        team,
+	"milestone":   milestone,
+	"repo-labels": repoLabels,
+	"wait-item":   waitItem,
+	"wait-pull":   waitPull,
+	"wait-config": waitConfig,
+	"no-comment":  noComment,
 }
 
 func need(ts *testscript.TestScript, args []string, n int, usage string) {
@@ -99,11 +126,15 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func open(ts *testscript.TestScript, _ bool, args []string) {
-	need(ts, args, 3, "open USER BRANCH TITLE")
+	need(ts, args, 3, "open USER BRANCH TITLE [BASE]")
+	base := "main"
+	if len(args) > 3 {
+		base = args[3]
+	}
 	c, err := of(ts).Forge(args[0])
 	ts.Check(err)
 	pr, _, err := c.PullRequests.Create(context.Background(), installation.Org, installation.Name, &github.NewPullRequest{
-		Title: &args[2], Head: &args[1], Base: github.Ptr("main"), Body: github.Ptr("A change."),
+		Title: &args[2], Head: &args[1], Base: &base, Body: github.Ptr("A change."),
 	})
 	ts.Check(err)
 	ts.Setenv("PR", strconv.Itoa(pr.GetNumber()))

@@ -3,7 +3,8 @@
 // with a real API server, a node that runs jobs, git and the local forge.
 //
 // A story is a testscript. Beside testscript's own commands it has those of
-// commands.go. It begins with the files of a repository below repo/.
+// commands_test.go and people_test.go. It begins with the files of a repository
+// below repo/; files below state/config/ are the configuration.
 package stories
 
 import (
@@ -27,8 +28,8 @@ func TestStories(t *testing.T) {
 			if err := in.Prepare(); err != nil {
 				return err
 			}
-			for _, part := range []string{"deck", "forge", "hook", "tide", "metrics"} {
-				env.Setenv(strings.ToUpper(part), in.URL(part))
+			for _, part := range append([]string{"deck", "forge", "hook", "tide", "metrics"}, installation.Externals...) {
+				env.Setenv(strings.ToUpper(strings.ReplaceAll(part, "-", "")), in.URL(part))
 			}
 			env.Setenv("STATE", in.Dir)
 			env.Setenv("HOME", env.WorkDir)

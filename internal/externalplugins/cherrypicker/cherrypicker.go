@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"prow/internal/forge/github"
 	"prow/internal/git"
@@ -79,9 +81,15 @@ type pick struct {
 	org, repo string
 	number    int
 	log       *slog.Logger
+	// since is when the forge says that it was asked for.
+	since time.Time
 	// answer comments to one who asked.
 	answer func(ctx context.Context, r request, text string) error
 }
+
+// done tells whether something of the bot's may be from an earlier attempt at the
+// same delivery, which died before it told.
+func (k *pick) done(created time.Time) bool { return k.agent.Repeated && !created.Before(k.since) }
 
 func (p *plugin) comment(ctx context.Context, a *plugins.Agent, e *github.IssueCommentEvent) error {
 	if e.Action != github.ActionCreated || !e.Issue.IsPullRequest() {
@@ -92,7 +100,7 @@ func (p *plugin) comment(ctx context.Context, a *plugins.Agent, e *github.IssueC
 		return nil
 	}
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	k := &pick{agent: a, org: org, repo: repo, number: e.Issue.Number, log: a.Log, answer: func(ctx context.Context, _ request, text string) error {
+	k := &pick{agent: a, org: org, repo: repo, number: e.Issue.Number, log: a.Log, since: e.Comment.CreatedAt, answer: func(ctx context.Context, _ request, text string) error {
 		return a.GitHub.CreateComment(ctx, org, repo, e.Issue.Number, plugins.Reply(e.Comment.Body, e.Comment.HTMLURL, e.Comment.User.Login, text))
 	}}
 	return p.asked(ctx, k, requests)
@@ -100,7 +108,7 @@ func (p *plugin) comment(ctx context.Context, a *plugins.Agent, e *github.IssueC
 
 func (p *plugin) pullRequest(ctx context.Context, a *plugins.Agent, e *github.PullRequestEvent) error {
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	k := &pick{agent: a, org: org, repo: repo, number: e.Number, log: a.Log, answer: func(ctx context.Context, r request, text string) error {
+	k := &pick{agent: a, org: org, repo: repo, number: e.Number, log: a.Log, since: e.PullRequest.UpdatedAt, answer: func(ctx context.Context, r request, text string) error {
 		reason := "In response to a cherrypick command of this pull request."
 		if r.label {
 			reason = fmt.Sprintf("In response to the label %q.", p.settings.labelPrefix+r.target)
@@ -230,10 +238,13 @@ func (p *plugin) one(ctx context.Context, k *pick, pr *github.PullRequest, r req
 		return errors.Join(err, k.answer(ctx, r, fmt.Sprintf("cannot fork %s/%s. %s", k.org, k.repo, fence(err.Error()))))
 	}
 	branch := branchFor(pr.Number, r.target)
-	if number, err := openCopy(ctx, k, owner, branch, r.target); err != nil {
+	switch there, err := openCopy(ctx, k, owner, branch, r.target); {
+	case err != nil:
 		return err
-	} else if number != 0 {
-		return k.answer(ctx, r, fmt.Sprintf("Looks like #%d has already been cherry picked in #%d.", pr.Number, number))
+	case there != nil && k.done(there.CreatedAt):
+		return p.announce(ctx, k, r, there.Number)
+	case there != nil:
+		return k.answer(ctx, r, fmt.Sprintf("Looks like #%d has already been cherry picked in #%d.", pr.Number, there.Number))
 	}
 	patch, err := gh.GetPullRequestPatch(ctx, k.org, k.repo, pr.Number)
 	if err != nil {
@@ -264,18 +275,18 @@ func (p *plugin) home(ctx context.Context, k *pick, bot *github.User) (owner, re
 	return bot.Login, fork, err
 }
 
-// openCopy is the number of the open pull request from a branch, 0 without one.
-func openCopy(ctx context.Context, k *pick, owner, branch, target string) (int, error) {
+// openCopy is the open pull request from a branch, nil without one.
+func openCopy(ctx context.Context, k *pick, owner, branch, target string) (*github.PullRequest, error) {
 	pulls, err := k.agent.GitHub.PullRequestsFrom(ctx, k.org, k.repo, owner, branch)
 	if err != nil {
-		return 0, fmt.Errorf("looking for an open copy: %w", err)
+		return nil, fmt.Errorf("looking for an open copy: %w", err)
 	}
-	for _, pr := range pulls {
-		if pr.Base.Ref == target && pr.Head.Ref == branch {
-			return pr.Number, nil
+	for i := range pulls {
+		if pulls[i].Base.Ref == target && pulls[i].Head.Ref == branch {
+			return &pulls[i], nil
 		}
 	}
-	return 0, nil
+	return nil, nil
 }
 
 // push applies the patch to the target and pushes that. told is what one who asked
@@ -311,6 +322,19 @@ func (p *plugin) conflict(ctx context.Context, k *pick, r request, title, told s
 	if !p.settings.createIssueOnConflict {
 		return nil
 	}
+	if k.agent.Repeated {
+		isBot, err := k.agent.GitHub.BotChecker(ctx)
+		if err != nil {
+			return err
+		}
+		issues, err := k.agent.GitHub.ListOpenIssues(ctx, k.org, k.repo)
+		if err != nil {
+			return fmt.Errorf("looking for an issue that was opened before: %w", err)
+		}
+		if slices.ContainsFunc(issues, func(i github.Issue) bool { return i.Title == title && isBot(i.User) && k.done(i.CreatedAt) }) {
+			return nil
+		}
+	}
 	body := fmt.Sprintf("Manual cherrypick of #%d to %s required.\n\n%s", k.number, code(r.target), told)
 	if _, err := k.agent.GitHub.CreateIssue(ctx, k.org, k.repo, github.IssueRequest{Title: title, Body: body, Assignees: []string{r.by.Login}}); err != nil {
 		return fmt.Errorf("opening an issue: %w", err)
@@ -325,6 +349,12 @@ func (p *plugin) propose(ctx context.Context, k *pick, pr *github.PullRequest, r
 	if err != nil {
 		return errors.Join(err, k.answer(ctx, r, fmt.Sprintf("new pull request could not be created: %s", fence(err.Error()))))
 	}
+	return p.announce(ctx, k, r, number)
+}
+
+// announce tells of a copy, and gives it its labels and somebody who cares.
+func (p *plugin) announce(ctx context.Context, k *pick, r request, number int) error {
+	gh := k.agent.GitHub
 	if err := k.answer(ctx, r, fmt.Sprintf("new pull request created: #%d", number)); err != nil {
 		return err
 	}

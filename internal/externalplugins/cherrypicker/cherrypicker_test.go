@@ -1,6 +1,7 @@
 package cherrypicker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -92,7 +93,7 @@ func merge(t *testing.T, w *plugintest.World, number int) {
 	w.Settle()
 }
 
-func TestProbe40_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
+func TestProbe38_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
 	w := newWorld(t, settings{assign: true, labels: []string{"backport"}})
 	w.Push("change", map[string]string{"fix": "y"})
 	n := w.Pull("alice", "change", "Fix it", "```release-note\nfixed\n```")
@@ -122,6 +123,13 @@ func TestProbe40_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
 	if got := w.Labels(pulls[0].GetNumber()); got != "backport" {
 		t.Errorf("labels %q", got)
 	}
+	told := w.Comments(n)
+	if _, err := w.As("boss").Issues.DeleteComment(t.Context(), plugintest.Org, plugintest.Repo, told[len(told)-1].ID); err != nil {
+		t.Fatal(err)
+	}
+	w.HandleAgain("pull_request/closed") // as if the process had died before it told
+	w.HandleAgain("pull_request/closed")
+	w.WantComments(n, "only [o]", "needs to differ", "once the present PR merges", "needs to differ", "new pull request created")
 	w.Comment("bob", n, "/cherrypick release")
 	if got := w.BotComments(n); !strings.Contains(got[len(got)-1], "already been cherry picked") || len(copies(t, w, "release")) != 1 {
 		t.Errorf("comments %q", got)
@@ -129,6 +137,28 @@ func TestProbe40_ACommandBeforeTheMergeIsDoneAfterIt(t *testing.T) {
 	w.HandleAgain(github.EventIssueComment)
 	if len(copies(t, w, "release")) != 1 {
 		t.Error("a repeated delivery copies again")
+	}
+}
+
+func TestProbe38_CopiesAreChained(t *testing.T) {
+	w := newWorld(t, settings{assign: true})
+	w.Push("rel-1", nil)
+	w.Push("change", map[string]string{"fix": "y"})
+	n := w.Pull("alice", "change", "[main] fix", "")
+	merge(t, w, n)
+	w.Comment("eve", n, "/cherrypick rel-1 rel-2")
+	w.Comment("bob", n, "/cherrypick main")
+	w.Comment("bob", n, "/cherrypick  \t ")
+	w.WantComments(n, "only [o]", "needs to differ from target branch")
+	w.Comment("bob", n, "/cherrypick rel-1 rel-2")
+	pulls := copies(t, w, "rel-1")
+	if len(pulls) != 1 || pulls[0].GetTitle() != "[rel-1] fix" || pulls[0].GetHead().GetRef() != fmt.Sprintf("cherry-pick-%d-to-rel-1", n) {
+		t.Fatalf("copies %+v", pulls)
+	}
+	for _, want := range []string{"/assign bob", "/cherrypick rel-2"} {
+		if !strings.Contains(pulls[0].GetBody(), want) {
+			t.Errorf("the text has no %q: %s", want, pulls[0].GetBody())
+		}
 	}
 }
 
@@ -147,12 +177,13 @@ func TestALabelAsksToo(t *testing.T) {
 	}
 }
 
-func TestAConflictIsTold(t *testing.T) {
+func TestProbe38_AConflictIsTold(t *testing.T) {
 	w := newWorld(t, settings{createIssueOnConflict: true})
 	w.Push("release", map[string]string{"fix": "other"})
 	w.Push("change", map[string]string{"fix": "y"})
 	n := w.Pull("alice", "change", "Fix it", "/cherrypick release nosuch")
 	merge(t, w, n)
+	w.HandleAgain("pull_request/closed")
 	got := w.BotComments(n)
 	if len(got) != 1 || !strings.Contains(got[0], "failed to apply on top of branch `release`") {
 		t.Fatalf("comments %q", got)
@@ -161,11 +192,13 @@ func TestAConflictIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := false
+	found := 0
 	for _, i := range issues {
-		found = found || i.GetTitle() == "[release] Fix it" && !i.IsPullRequest()
+		if i.GetTitle() == "[release] Fix it" && !i.IsPullRequest() {
+			found++
+		}
 	}
-	if !found || len(copies(t, w, "release")) != 0 {
+	if found != 1 || len(copies(t, w, "release")) != 0 {
 		t.Errorf("issues %v", issues)
 	}
 	w.Comment("alice", n, "/cherrypick no/such\n/cherrypick --help")

@@ -18,7 +18,7 @@ import (
 
 func noPause(context.Context, time.Duration) error { return nil }
 
-func TestProbe_ConflictsAreLabeled(t *testing.T) {
+func TestProbe37_ConflictsAreLabeled(t *testing.T) {
 	t.Parallel()
 	p := newPlugin(0, time.Now, noPause)
 	w := plugintest.New(t, plugintest.Options{Plugin: p.describe()})
@@ -32,13 +32,10 @@ func TestProbe_ConflictsAreLabeled(t *testing.T) {
 	w.HandleAgain(github.EventIssueComment)
 	w.Comment("bob", n, "hm")
 	w.WantComments(n, notice)
-	// A rebase ends it.
-	w.Push("change", map[string]string{"x": ""})
-	w.Push("main", map[string]string{"x": "mine"})
-	w.Comment("bob", n, "again")
-	if labels := w.Labels(n); labels != "" && labels != Label {
-		t.Errorf("labels %q", labels)
-	}
+	// Once both say the same there is no conflict.
+	w.Push("change", map[string]string{"x": "theirs", "y": "more"})
+	w.WantLabels(n, "")
+	w.WantComments(n)
 }
 
 // recorder is a forge that answers searches and records writes.
@@ -122,7 +119,7 @@ func sweeperFor(t *testing.T, yaml string, r *recorder, perOrg bool) *sweeper {
 	}
 }
 
-func TestASweepLooksAtAllOpenPullRequests(t *testing.T) {
+func TestProbe37_ASweepLooksAtAllOpenPullRequests(t *testing.T) {
 	r := &recorder{comments: []github.IssueComment{{ID: 9, Body: notice, User: github.User{Login: "bot"}}}}
 	s := sweeperFor(t, "external_plugins: {two-pages: [{name: needs-rebase}], other: [{name: x}]}", r, false)
 	if err := s.sweep(t.Context()); err != nil {

@@ -2,17 +2,18 @@ package github
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// A new fork takes a while to appear.
+// A new fork takes a while to appear: seconds mostly, and minutes where the
+// repository is large. The pauses double up to the longest.
 const (
-	forkWait  = 30 * time.Second
-	forkPolls = 12
+	forkWait        = time.Second
+	forkLongestWait = 30 * time.Second
+	forkPolls       = 16
 )
 
 // CreateFork forks a repository into the account the client acts under and
@@ -46,6 +47,7 @@ func (c *Client) EnsureFork(ctx context.Context, user, org, repo string) (string
 	if c.dryRun {
 		return name, nil
 	}
+	wait := forkWait
 	for range forkPolls {
 		if is, err = c.isFork(ctx, user, name, org, repo); is {
 			return name, nil
@@ -53,11 +55,12 @@ func (c *Client) EnsureFork(ctx context.Context, user, org, repo string) (string
 		if err != nil {
 			return failed(err)
 		}
-		if err := c.sleep(ctx, forkWait); err != nil {
+		if err := c.sleep(ctx, wait); err != nil {
 			return failed(err)
 		}
+		wait = min(2*wait, forkLongestWait)
 	}
-	return failed(errors.New("it has not appeared in " + (forkPolls * forkWait).String()))
+	return failed(fmt.Errorf("it has not appeared after %d looks", forkPolls))
 }
 
 // isFork tells whether a repository is there and a fork of another.

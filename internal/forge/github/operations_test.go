@@ -457,7 +457,7 @@ func TestForksAreToldByTheirParents(t *testing.T) {
 			if got != tc.want || err != nil || forked != tc.forked {
 				t.Errorf("got %q, %v; forked %v", got, err, forked)
 			}
-			if forked && !reflect.DeepEqual(*waits, []time.Duration{forkWait, forkWait}) {
+			if forked && !reflect.DeepEqual(*waits, []time.Duration{forkWait, 2 * forkWait}) {
 				t.Errorf("waits %v", *waits)
 			}
 		})

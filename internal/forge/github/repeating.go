@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// clocksDiffer is how far the forge's clock, which dates what is written, may be
+// behind that of this machine.
+const clocksDiffer = time.Minute
+
 // Repeating derives a client for work that may have been done in part before: a
 // process may have died after it wrote something and before it recorded that. What
 // cannot be written twice without being seen twice, comments and reviews, is
@@ -13,7 +17,7 @@ import (
 // not written again where it is there with the same text.
 func (c *Client) Repeating(since time.Time) *Client {
 	d := c.clone(c.agent)
-	d.repeating = since.Truncate(time.Second) // the forge tells whole seconds
+	d.repeating = since.Add(-clocksDiffer)
 	return d
 }
 

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -18,8 +19,8 @@ type sharedKey struct{}
 // being read, gets that answer. It is for the handlers of one event, which all
 // look at the same things.
 //
-// A change made with the context makes it forget the repository that was changed,
-// or the org where the change is about no repository. Changes made by others are
+// A change made with the context makes it forget what the change may have changed.
+// Changes made by others are
 // not noticed: the context should live no longer than its event. ReadFresh is for
 // those who wait for a change of others.
 func ShareReads(ctx context.Context) context.Context {
@@ -123,9 +124,10 @@ func (s *sharedReads) forget(path string) {
 	}
 }
 
-// mayChange tells whether a change at a path may change what a read shows. Only
-// for reads of other repositories, or other orgs, is that known not to be so:
-// searches look everywhere, and numbers of repositories tell nothing.
+// mayChange tells whether a change at a path may change what a read shows. That is
+// known not to be so for reads of other repositories, or other orgs, and for what
+// has nothing to do with a conversation where that is all that changes: searches
+// look everywhere, and numbers of repositories tell nothing.
 func mayChange(path, read string) bool {
 	org, repo := place(path)
 	readOrg, readRepo := place(read)
@@ -134,8 +136,65 @@ func mayChange(path, read string) bool {
 		return true
 	case repo == "" || readRepo == "":
 		return org == readOrg
+	case org != readOrg || repo != readRepo:
+		return false
 	}
-	return org == readOrg && repo == readRepo
+	return !staysSame(within(path), within(read))
+}
+
+// within are the elements of a path behind the repository, without a query.
+func within(path string) []string {
+	path, _, _ = strings.Cut(path, "?")
+	if elements := strings.Split(strings.ToLower(path), "/"); len(elements) > 3 {
+		return elements[3:]
+	}
+	return nil
+}
+
+var (
+	// conversation are the parts of an issue or pull request of which a change shows
+	// in the part and in the issue, and not in the other parts, or in these.
+	conversation = []string{"issues/labels", "issues/assignees", "issues/comments", "pulls/requested_reviewers"}
+	said         = []string{"pulls/comments", "pulls/reviews"}
+	// content is what of a repository, and of a pull request, no conversation changes.
+	content = []string{"git", "contents", "commits", "compare", "collaborators", "branches", "pulls/files", "pulls/commits"}
+)
+
+// staysSame tells whether a read of a repository is known to show the same after
+// a change in it. The first is the case for what plugins do most: they label,
+// comment, assign and ask for reviews, while others read what was changed by the
+// pull request and who owns it.
+func staysSame(change, read []string) bool {
+	changed, number := part(change)
+	if !slices.Contains(conversation, changed) {
+		return false
+	}
+	shown, readNumber := part(read)
+	switch {
+	case slices.Contains(content, shown):
+		return true
+	case readNumber == "" || number == "": // lists; and comments by their own number
+		return false
+	case readNumber != number:
+		return true
+	}
+	return shown != changed && (slices.Contains(conversation, shown) || slices.Contains(said, shown))
+}
+
+// part names what elements behind a repository are about, such as "pulls/files",
+// and the number of the issue or pull request, if it is one of those.
+func part(elements []string) (name, number string) {
+	switch {
+	case len(elements) == 0:
+		return "", ""
+	case elements[0] != "issues" && elements[0] != "pulls":
+		return elements[0], ""
+	case len(elements) > 1 && elements[1] == "comments":
+		return elements[0] + "/comments", ""
+	case len(elements) < 3:
+		return elements[0], strings.Join(elements[1:], "")
+	}
+	return elements[0] + "/" + elements[2], elements[1]
 }
 
 // place is the org and the repository of a path, in lower case, as far as it names them.

@@ -66,7 +66,8 @@ func TestReadsOfAnEventAreMadeOnce(t *testing.T) {
 	}
 	read(ctx)
 	expect("after a change", "GET repos/o/r/pulls/1 ", 2)
-	expect("after a change", "GET repos/o/r/issues/1/labels 2", 2)
+	expect("what the change has nothing to do with", "GET repos/o/r/issues/1/labels 2", 1)
+	expect("what the change has nothing to do with", "GET repos/o/r/contents/OWNERS ", 1)
 	expect("a repository that was not changed", "GET repos/o/other/pulls/1 ", 1)
 	if _, err := c.GetPullRequest(ReadFresh(ctx), "o", "r", 1); err != nil {
 		t.Fatal(err)
@@ -96,6 +97,35 @@ func TestWhatAChangeMayChange(t *testing.T) {
 		{"orgs/o/members/u", "orgs/x/members/u", false},
 		{"", "repos/o/r", true},
 		{"user/memberships/orgs/o", "orgs/o/members", true},
+		{"repos/o/r/issues/1/labels", "repos/o/r/issues/1/labels?per_page=100", true},
+		{"repos/o/r/issues/1/labels/x", "repos/o/r/issues/1", true},
+		{"repos/o/r/issues/1/labels", "repos/o/r/labels?page=2", true}, // a label that is new is made
+		{"repos/o/r/issues/1/labels", "repos/o/r/issues?state=open", true},
+		{"repos/o/r/issues/1/labels", "repos/o/r/issues/1/events", true},
+		{"repos/o/r/issues/1/labels", "repos/o/r/issues/1/comments", false},
+		{"repos/o/r/issues/1/labels", "repos/o/r/issues/10/labels", false},
+		{"repos/o/r/issues/1/labels", "repos/o/r/pulls/1/files?per_page=100", false},
+		{"repos/o/r/issues/1/labels", "repos/o/r/pulls/1/commits", false},
+		{"repos/o/r/issues/1/labels", "repos/o/r/git/refs/heads/main", false},
+		{"repos/o/r/issues/1/comments", "repos/o/r/issues/1/comments", true},
+		{"repos/o/r/issues/1/comments", "repos/o/r/issues/1/labels", false},
+		{"repos/o/r/issues/1/comments", "repos/o/r/contents/issues/1?ref=x", false},
+		{"repos/o/r/issues/comments/5", "repos/o/r/issues/1/comments", true}, // whose comment it is, is not known
+		{"repos/o/r/issues/comments/5", "repos/o/r/collaborators?page=1", false},
+		{"repos/o/r/issues/1/assignees", "repos/o/r/pulls/1", true},
+		{"repos/o/r/pulls/1/requested_reviewers", "repos/o/r/pulls/1/requested_reviewers", true},
+		{"repos/o/r/pulls/1/requested_reviewers", "repos/o/r/issues/1/labels", false},
+		{"repos/o/r/issues/1/comments", "repos/o/r/pulls/1/reviews", false},
+		{"repos/o/r/issues/1/comments", "repos/o/r/pulls/1/comments", false},
+		{"repos/o/r/pulls/1/reviews", "repos/o/r/pulls/1/comments", true},            // a review has comments
+		{"repos/o/r/pulls/1/reviews", "repos/o/r/pulls/1/requested_reviewers", true}, // and answers a request
+		{"repos/o/r/issues/1", "repos/o/r/issues/1/labels", true},                    // an edit may be of anything
+		{"repos/o/r/issues/1", "repos/o/r/git/refs/heads/main", true},
+		{"repos/o/r/pulls/1/merge", "repos/o/r/git/refs/heads/main", true},
+		{"repos/o/r/pulls/1/update-branch", "repos/o/r/pulls/1/files", true},
+		{"repos/o/r/collaborators/u", "repos/o/r/collaborators", true},
+		{"repos/o/r/statuses/abc", "repos/o/r/commits/abc/status", true},
+		{"repos/o/r/git/refs/heads/x", "repos/o/r/git/refs/heads/x", true},
 	} {
 		if got := mayChange(tc.change, tc.read); got != tc.want {
 			t.Errorf("a change of %q and a read of %q: %v", tc.change, tc.read, got)

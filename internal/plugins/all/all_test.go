@@ -1,6 +1,7 @@
 package all
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,9 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"prow/internal/config"
+	"prow/internal/forge/github"
+	"prow/internal/plugins"
 	"prow/internal/plugins/pluginconfig"
 )
 
@@ -50,6 +54,49 @@ func TestPluginsDescribeThemselves(t *testing.T) {
 			for _, example := range c.Examples {
 				if !c.Match.MatchString(example) || !c.Match.MatchString("text\r\n"+example+"\r\ntext") {
 					t.Errorf("%s: the example %q of %s is no such command", name, example, c.Usage)
+				}
+			}
+		}
+	}
+}
+
+// An edit may make anything of a text that was looked at already.
+func TestProbe40_EditedTextsAreNoCommands(t *testing.T) {
+	opts := config.DefaultOptions()
+	opts.ConfigPath = filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(opts.ConfigPath, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// reads tells whether a plugin does anything about a text on one of all kinds of issues.
+	reads := func(p *plugins.Plugin, action, text string) bool {
+		for _, issue := range []string{`"state":"open"`, `"state":"open","pull_request":{}`, `"state":"closed"`} {
+			payload := fmt.Sprintf(`{"action":%q,"issue":{"number":7,%s},"comment":{"id":1,"body":%q,"user":{"login":"u","id":5}},"repository":{"full_name":"o/r","name":"r","owner":{"login":"o"}}}`, action, issue, text)
+			event, err := github.ParseEvent(github.EventIssueComment, "1", []byte(payload))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range p.Bind(cfg, plugins.Describe(github.EventIssueComment, event)) {
+				if b.Kind == "comment" {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for name, p := range Plugins() {
+		for _, c := range p.Commands {
+			for _, text := range c.Examples {
+				if !reads(p, "created", text) {
+					t.Errorf("%s does not read %q", name, text)
+				}
+				for _, action := range []string{"edited", "deleted"} {
+					if reads(p, action, text) {
+						t.Errorf("%s reads %q in a comment that was %s", name, text, action)
+					}
 				}
 			}
 		}

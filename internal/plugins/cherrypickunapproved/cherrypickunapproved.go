@@ -84,7 +84,10 @@ func handle(ctx context.Context, a *plugins.Agent, e *github.PullRequestEvent) e
 	}
 	blocked := v == judge && !github.HasLabel(plugins.LabelCherryPickApproved, labels)
 	var errs []error
-	if blocked != github.HasLabel(plugins.LabelCherryPickNotApproved, labels) {
+	// Whoever approves may take the other label away as well, as the plugin
+	// cherry-pick-approved does, but the comment is of this one.
+	answered := !blocked && e.Action == github.ActionLabeled
+	if answered || blocked != github.HasLabel(plugins.LabelCherryPickNotApproved, labels) {
 		text := ""
 		if blocked {
 			text = plugins.Say(cfg.Comment)

@@ -58,6 +58,15 @@ func TestProbe35_CherryPicksNeedApproval(t *testing.T) {
 	w.RemoveLabel("boss", n, plugins.LabelCherryPickApproved)
 	w.WantLabels(n, plugins.LabelCherryPickNotApproved)
 	w.WantComments(n, "Ask a manager.")
+	// Both labels are changed before the plugin sees any of it.
+	if _, _, err := w.As("boss").Issues.AddLabelsToIssue(t.Context(), plugintest.Org, plugintest.Repo, n, []string{plugins.LabelCherryPickApproved}); err != nil {
+		t.Fatal(err)
+	}
+	w.RemoveLabel("boss", n, plugins.LabelCherryPickNotApproved)
+	w.WantLabels(n, plugins.LabelCherryPickApproved)
+	w.WantComments(n)
+	w.RemoveLabel("boss", n, plugins.LabelCherryPickApproved)
+	w.WantComments(n, "Ask a manager.")
 	w.EditPull("alice", n, gogithub.PullRequest{Base: &gogithub.PullRequestBranch{Ref: gogithub.Ptr("main")}})
 	w.WantLabels(n, "")
 	w.WantComments(n)

@@ -119,9 +119,9 @@ func concerns(_ *config.Config, e *github.CommentEvent) bool {
 func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error {
 	text := plugins.CommandText(e.Body)
 	org, repo := e.Repo.Owner.Login, e.Repo.Name
-	labels, err := a.GitHub.GetIssueLabels(ctx, org, repo, e.Number)
+	labels, err := a.LabelsBefore(ctx, e)
 	if err != nil {
-		return fmt.Errorf("reading the labels: %w", err)
+		return err
 	}
 	act, ok := decide(text, github.HasLabel(plugins.LabelHelpWanted, labels), github.HasLabel(plugins.LabelGoodFirstIssue, labels))
 	if !ok {
@@ -132,7 +132,7 @@ func handle(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) error
 	for _, label := range act.remove {
 		errs = append(errs, a.GitHub.RemoveLabel(ctx, org, repo, e.Number, label))
 	}
-	if act.say != "" {
+	if act.say != "" && !a.Repeated {
 		// An earlier comment is that of an event whose label was never added.
 		act.prune = append(act.prune, act.say)
 	}

@@ -99,7 +99,7 @@ func handleComment(ctx context.Context, a *plugins.Agent, e *github.CommentEvent
 			return fmt.Errorf("listing the labels of %s/%s: %w", org, repo, err)
 		}
 		inRepo = setOf(labels)
-		if labels, err = a.IssueLabels(ctx, org, repo, e.Number); err != nil {
+		if labels, err = a.LabelsBefore(ctx, e); err != nil {
 			return err
 		}
 		onIssue = setOf(labels)

@@ -206,7 +206,7 @@ func handle(ctx context.Context, a *plugins.Agent, s said) error {
 	}
 	refusal, assign := who.decide(s.wish)
 	if refusal != "" {
-		return a.SayOnce(ctx, s.org, s.repo, s.number, plugins.Reply(s.body, s.link, s.by, refusal))
+		return gh.CreateComment(ctx, s.org, s.repo, s.number, plugins.Reply(s.body, s.link, s.by, refusal))
 	}
 	if assign {
 		if err := gh.AssignIssue(ctx, s.org, s.repo, s.number, []string{s.by}); err != nil {

@@ -105,7 +105,7 @@ func kind(e *github.CommentEvent) string {
 // abandoned tells whether nobody seems to care any more, so that anybody may close.
 // Where the labels cannot be read somebody may still care.
 func abandoned(ctx context.Context, a *plugins.Agent, e *github.CommentEvent) bool {
-	has, err := a.IssueLabels(ctx, e.Repo.Owner.Login, e.Repo.Name, e.Number)
+	has, err := a.LabelsBefore(ctx, e)
 	if err != nil {
 		a.Log.ErrorContext(ctx, "the issue counts as active", "error", err)
 		return false

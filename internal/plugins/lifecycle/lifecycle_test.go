@@ -60,6 +60,13 @@ func TestProbe32_Lifecycle(t *testing.T) {
 	w.Comment("bob", n, "/remove-lifecycle stale")
 	w.WantLabels(n, "")
 
+	other := w.Issue("alice", "T", "")
+	w.Comment("eve", other, "/close\n/lifecycle stale")
+	w.HandleAgain("issue_comment")
+	w.WantState(other, "open")
+	w.WantLabels(other, "lifecycle/stale")
+	w.WantComments(other, "can't close")
+
 	w.Push("change", map[string]string{"x": "y"})
 	pr := w.Pull("eve", "change", "T", "")
 	w.Comment("eve", pr, "/close not-planned")

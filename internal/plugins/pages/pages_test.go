@@ -7,13 +7,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	external "prow/internal/externalplugins/all"
 	"prow/internal/plugins/all"
 )
 
 const root = "../../.."
 
 func TestTheRepositoryHoldsTheCurrentPages(t *testing.T) {
-	want := Files(all.Plugins())
+	list := Of(all.Plugins())
+	for _, p := range external.Programs() {
+		list = append(list, Page{p.Plugin, p.Command.Name()})
+	}
+	want := Files(list)
 	for name, content := range want {
 		have, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {

@@ -12,15 +12,22 @@ package plugintest
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	gogithub "github.com/google/go-github/v75/github"
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -49,6 +56,8 @@ const patience = time.Minute
 type Options struct {
 	// Plugin gets the events.
 	Plugin *plugins.Plugin
+	// Deliver, if set, gets the deliveries in the place of a plugin.
+	Deliver func(id, kind string, payload []byte)
 	// Config, Jobs and Plugins are the content of config.yaml, of a file with
 	// jobs, and of plugins.yaml, which need not enable the plugin.
 	Config, Jobs, Plugins string
@@ -71,6 +80,8 @@ type World struct {
 	inRepo *config.InRepo
 	owners *owners.Cache
 	clone  string
+	// pusher pushes instead of boss.
+	pusher string
 
 	// Config and Plugins are the configurations.
 	Config  *config.Config
@@ -88,6 +99,13 @@ type World struct {
 	errs   []error
 	events []string
 	last   map[string]delivery
+}
+
+type delivery struct {
+	id, kind string
+	payload  []byte
+	// handled is when it was handled first.
+	handled time.Time
 }
 
 // New starts a World that ends with the test.
@@ -115,6 +133,12 @@ func must(tb testing.TB, err error) {
 		tb.Fatal(err)
 	}
 }
+
+// Address is the host and port of the forge.
+func (w *World) Address() string { return w.addr }
+
+// Token is that of a person.
+func Token(login string) string { return token(login) }
 
 func token(login string) string { return "token-of-" + login }
 
@@ -200,6 +224,139 @@ func (w *World) connect() {
 	w.ConfigMapSize = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "prow_configmap_size_bytes"}, []string{"name", "namespace"})
 }
 
+// receive takes a webhook.
+func (w *World) receive(_ http.ResponseWriter, r *http.Request) {
+	payload, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	w.queue = append(w.queue, delivery{id: r.Header.Get("X-GitHub-Delivery"), kind: r.Header.Get("X-GitHub-Event"), payload: payload})
+	w.mu.Unlock()
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// Settle lets the plugin handle everything that has happened, and what that
+// causes, until nothing happens any more.
+func (w *World) Settle() {
+	w.tb.Helper()
+	for range 20 {
+		if w.handleUntil(w.mark()) == 0 {
+			return
+		}
+	}
+	w.tb.Fatalf("the plugin answers its own doings without an end; the last events are %q", w.events[max(0, len(w.events)-20):])
+}
+
+// mark sets a status that tells apart what has happened before it: webhooks
+// come in order.
+func (w *World) mark() string {
+	w.tb.Helper()
+	w.marks++
+	mark := fmt.Sprintf("mark-%d", w.marks)
+	if w.first == "" {
+		w.first = w.Head("main")
+	}
+	_, _, err := w.As("boss").Repositories.CreateStatus(w.tb.Context(), Org, Repo, w.first, &gogithub.RepoStatus{State: gogithub.Ptr("success"), Context: &mark})
+	must(w.tb, err)
+	return mark
+}
+
+// handleUntil handles deliveries until the mark, and tells how many there were.
+func (w *World) handleUntil(mark string) (handled int) {
+	w.tb.Helper()
+	deadline := time.After(patience)
+	for {
+		w.mu.Lock()
+		queue := w.queue
+		w.queue = nil
+		w.mu.Unlock()
+		for i, d := range queue {
+			if d.kind == github.EventStatus && strings.Contains(string(d.payload), `"`+mark+`"`) {
+				w.mu.Lock()
+				w.queue = append(slices.Clone(queue[i+1:]), w.queue...)
+				w.mu.Unlock()
+				return handled
+			}
+			if d.kind == github.EventStatus && strings.Contains(string(d.payload), `"mark-`) {
+				continue
+			}
+			handled++
+			w.Handle(d.id, d.kind, d.payload)
+		}
+		select {
+		case <-w.news:
+		case <-deadline:
+			w.tb.Fatalf("the forge did not tell of %s", mark)
+		}
+	}
+}
+
+// Handle gives a delivery to the plugin, as hook would.
+func (w *World) Handle(id, kind string, payload []byte) {
+	w.tb.Helper()
+	w.handle(delivery{id: id, kind: kind, payload: payload})
+}
+
+func (w *World) handle(d delivery) {
+	w.tb.Helper()
+	id, kind, payload := d.id, d.kind, d.payload
+	if w.opts.Deliver != nil {
+		w.opts.Deliver(id, kind, payload)
+		return
+	}
+	event, err := github.ParseEvent(kind, id, payload)
+	must(w.tb, err)
+	if event == nil {
+		return
+	}
+	var peek struct {
+		Action string
+		Sender struct{ Login string }
+	}
+	_ = json.Unmarshal(payload, &peek) // only for messages
+	w.events = append(w.events, kind+"/"+peek.Action)
+	if peek.Sender.Login != "bot" {
+		seen := d
+		if seen.handled.IsZero() {
+			seen.handled = time.Now()
+		}
+		w.last[kind], w.last[kind+"/"+peek.Action] = seen, seen
+	}
+	ctx, agent := w.tb.Context(), w.Agent(id)
+	if !d.handled.IsZero() {
+		agent.Repeated, agent.GitHub = true, agent.GitHub.Repeating(d.handled)
+		agent.Owners.Forge = agent.GitHub
+	}
+	for _, b := range w.opts.Plugin.Bind(w.Config, plugins.Describe(kind, event)) {
+		w.note(b.Run(ctx, agent))
+	}
+}
+
+// note keeps an error of the plugin. Unless the test asks for it, it fails.
+func (w *World) note(err error) {
+	if err != nil {
+		if len(w.errs) == 0 {
+			w.tb.Cleanup(func() {
+				if len(w.errs) > 0 {
+					w.tb.Errorf("the plugin failed: %v", errors.Join(w.errs...))
+				}
+			})
+		}
+		w.errs = append(w.errs, err)
+	}
+}
+
+// Errors are those of the plugin since the last call.
+func (w *World) Errors() error {
+	err := errors.Join(w.errs...)
+	w.errs = nil
+	return err
+}
+
 // Agent is what the plugin gets for a delivery.
 func (w *World) Agent(delivery string) *plugins.Agent {
 	log := slog.New(slog.DiscardHandler)
@@ -215,6 +372,19 @@ func (w *World) Agent(delivery string) *plugins.Agent {
 		GitHub: mine, ProwJobs: jobs, InRepo: w.inRepo, Config: w.Config, Plugins: w.Plugins, Git: w.cache, Cluster: func(string) (client.Client, error) { return jobs, nil }, ConfigMapSize: w.ConfigMapSize, Delivery: delivery, Now: time.Now, Log: log,
 		Owners: &owners.Client{Cache: w.owners, Forge: mine, Settings: plugins.OwnersSettings(w.Config, w.Plugins), Log: log},
 	}
+}
+
+// HandleAgain gives the last delivery of a kind, or of a kind and an action
+// ("pull_request/opened"), to the plugin once more, as after a crash in the middle
+// of it. What the bot itself caused does not count.
+func (w *World) HandleAgain(kind string) {
+	w.tb.Helper()
+	d, ok := w.last[kind]
+	if !ok {
+		w.tb.Fatalf("there was no delivery of kind %s", kind)
+	}
+	w.handle(d)
+	w.Settle()
 }
 
 // briefly stands for waits of the plugin's client: the forge here is quick.

@@ -189,6 +189,11 @@ func merge(ctx context.Context, w World, s *planner.Snapshot, a planner.Action) 
 	if base != s.BaseSHA {
 		return Outcome{Action: wait("base-moved", "The base moved; what was tested on the old one has to be tested again.")}
 	}
+	return Land(ctx, w, a)
+}
+
+// Land merges the targets of an action in order.
+func Land(ctx context.Context, w World, a planner.Action) Outcome {
 	out := Outcome{Action: a, Targets: a.Targets}
 	for i, pull := range a.Targets {
 		err := w.Merge(ctx, pull, a.Targets)

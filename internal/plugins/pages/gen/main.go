@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	external "prow/internal/externalplugins/all"
 	"prow/internal/plugins/all"
 	"prow/internal/plugins/pages"
 )
@@ -22,7 +23,11 @@ func run(root string) error {
 	if err := os.MkdirAll(filepath.Join(root, pages.Dir), 0o755); err != nil {
 		return err
 	}
-	for name, content := range pages.Files(all.Plugins()) {
+	list := pages.Of(all.Plugins())
+	for _, p := range external.Programs() {
+		list = append(list, pages.Page{Plugin: p.Plugin, Program: p.Command.Name()})
+	}
+	for name, content := range pages.Files(list) {
 		if err := os.WriteFile(filepath.Join(root, name), content, 0o644); err != nil {
 			return err
 		}

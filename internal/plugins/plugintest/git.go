@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-func (w *World) cloneURL() string {
-	return "http://boss:" + token("boss") + "@" + w.addr + "/" + Org + "/" + Repo + ".git"
+func (w *World) cloneURL() string { return w.urlFor("boss") }
+
+func (w *World) urlFor(login string) string {
+	return "http://" + login + ":" + token(login) + "@" + w.addr + "/" + Org + "/" + Repo + ".git"
 }
 
 // run runs git in a directory.
@@ -55,6 +57,14 @@ func (w *World) Commit(branch, message string, files map[string]string) string {
 	return w.pushed(branch)
 }
 
+// PushAs is Push by somebody who may write to the repository.
+func (w *World) PushAs(login, branch string, files map[string]string) string {
+	w.tb.Helper()
+	w.pusher = login
+	defer func() { w.pusher = "" }()
+	return w.Push(branch, files)
+}
+
 // Reword replaces the last commit of a branch by one with the same files.
 func (w *World) Reword(branch string) string {
 	w.tb.Helper()
@@ -94,7 +104,11 @@ func (w *World) Parent(commit string) string {
 
 func (w *World) pushed(branch string) string {
 	w.tb.Helper()
-	w.run(w.clone, "push", "--quiet", "--force", "origin", branch)
+	to := "origin"
+	if w.pusher != "" {
+		to = w.urlFor(w.pusher)
+	}
+	w.run(w.clone, "push", "--quiet", "--force", to, branch)
 	sha := w.run(w.clone, "rev-parse", "HEAD")
 	w.Settle()
 	return sha
@@ -113,4 +127,13 @@ func (w *World) Head(branch string) string {
 	ref, _, err := w.As("boss").Git.GetRef(w.tb.Context(), Org, Repo, "heads/"+branch)
 	must(w.tb, err)
 	return ref.GetObject().GetSHA()
+}
+
+// WantBranch checks whether the repository has a branch.
+func (w *World) WantBranch(branch string, want bool) {
+	w.tb.Helper()
+	got := w.run(".", "ls-remote", "--heads", w.cloneURL(), "refs/heads/"+branch) != ""
+	if got != want {
+		w.tb.Errorf("branch %s: there %v, want %v", branch, got, want)
+	}
 }

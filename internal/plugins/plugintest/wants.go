@@ -175,15 +175,6 @@ func (w *World) WantMilestone(number int, want string) {
 	}
 }
 
-// WantBranch checks whether the repository has a branch.
-func (w *World) WantBranch(branch string, want bool) {
-	w.tb.Helper()
-	got := w.run(".", "ls-remote", "--heads", w.cloneURL(), "refs/heads/"+branch) != ""
-	if got != want {
-		w.tb.Errorf("branch %s: there %v, want %v", branch, got, want)
-	}
-}
-
 // WantStatuses checks the newest statuses of a commit, as Statuses tells them.
 func (w *World) WantStatuses(sha string, want map[string]string) {
 	w.tb.Helper()
