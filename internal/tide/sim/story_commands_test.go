@@ -53,11 +53,11 @@ func (s *teller) command(words []string) error {
 		s.runAll()
 	case "settle":
 		for range 100 {
-			before := len(s.landed) + s.report.Runs
+			before := len(s.merged) + s.report.Runs
 			s.runAll()
 			s.tick()
 			s.tick()
-			if before == len(s.landed)+s.report.Runs {
+			if before == len(s.merged)+s.report.Runs {
 				return nil
 			}
 		}

@@ -154,7 +154,7 @@ func (s *teller) describe() string {
 	var b strings.Builder
 	a := &s.outcome.Action
 	fmt.Fprintf(&b, "the last action is %s (%s) of %s: %s\n", a.Kind, a.Code, shown(a.Targets), a.Sentence)
-	fmt.Fprintf(&b, "merged: %s; running: %s; error: %v\n", shown(s.landed), s.running(0), s.outcome.Err)
+	fmt.Fprintf(&b, "merged: %s; running: %s; error: %v\n", shown(s.merged), s.running(0), s.outcome.Err)
 	for i := range s.snap.Pulls {
 		n := s.snap.Pulls[i].Number
 		if r, ok := s.outcome.Plan.Reasons[n]; ok {
