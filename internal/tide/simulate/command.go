@@ -11,38 +11,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"prow/internal/tide/planner"
 	"prow/internal/tide/sim"
 )
 
-// contestant is a planner that scenarios can be played with.
-type contestant struct {
-	name string
-	plan planner.Planner
-	// compatible planners go without speculation; see sim.Scenario.
-	compatible bool
-}
-
-var contestants = []contestant{
-	{"classic", planner.Classic, true},
-}
-
 func contestantNames() []string {
-	names := make([]string, len(contestants))
-	for i, c := range contestants {
-		names[i] = c.name
+	names := make([]string, len(sim.Contestants))
+	for i, c := range sim.Contestants {
+		names[i] = c.Name
 	}
 	return names
 }
 
-func chosen(names []string) ([]contestant, error) {
-	var out []contestant
+func chosen(names []string) ([]sim.Contestant, error) {
+	var out []sim.Contestant
 	for _, name := range names {
-		i := slices.IndexFunc(contestants, func(c contestant) bool { return c.name == name })
+		i := slices.IndexFunc(sim.Contestants, func(c sim.Contestant) bool { return c.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("--planner=%s: expected some of %s", name, strings.Join(contestantNames(), ", "))
 		}
-		out = append(out, contestants[i])
+		out = append(out, sim.Contestants[i])
 	}
 	return out, nil
 }
@@ -147,17 +134,17 @@ func play(w io.Writer, o *options, args []string) error {
 		for _, c := range who {
 			var reports []sim.Report
 			for n := range o.seeds {
-				sc.Seed, sc.Compatible = o.seed+uint64(n), c.compatible
-				r, err := sim.Run(sc, c.plan)
+				sc.Seed, sc.Compatible = o.seed+uint64(n), c.Compatible
+				r, err := sim.Run(sc, c.Plan)
 				if err != nil {
 					return err
 				}
 				for _, v := range r.Violations {
-					broken = append(broken, fmt.Errorf("%s, %s, seed %d: %s", sc.Name, c.name, sc.Seed, v))
+					broken = append(broken, fmt.Errorf("%s, %s, seed %d: %s", sc.Name, c.Name, sc.Seed, v))
 				}
 				reports = append(reports, r)
 			}
-			rows = append(rows, sim.Row{Planner: c.name, Report: sim.Sum(reports)})
+			rows = append(rows, sim.Row{Planner: c.Name, Report: sim.Sum(reports)})
 		}
 	}
 	if err := write(w, rows); err != nil {
