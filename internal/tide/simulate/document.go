@@ -11,7 +11,7 @@ import (
 )
 
 // docSeeds is how many seeds the figures of the documentation are over.
-const docSeeds = 3
+const docSeeds = 1
 
 const (
 	tableBegins = "<!-- figures begin -->\n"
@@ -100,7 +100,7 @@ Name that file in ` + "`arrivals.recorded`" + `, and say in the scenario what yo
 
 ## Figures
 
-Over %d seeds (` + "`make simulate`" + ` plays them and writes this page), planners %s:
+With %d seed of each scenario (` + "`make simulate`" + ` plays them and writes this page), planners %s:
 
 %s%s%s
 - **merges/h** is after the warm-up, while pull requests come. **p50** and **p95** are from entering the pool, with the head that
@@ -112,6 +112,7 @@ Over %d seeds (` + "`make simulate`" + ` plays them and writes this page), plann
 - **rejected** pull requests are told to be broken; **falsely** is the share of all pull requests for which that was wrong.
   Without speculation a single test that fails by chance puts a pull request out of the pool until someone asks for another.
 - **stuck** ones are good and still waited four days after the last one came, with nobody pushing and nothing failing by chance.
+- **untold** ones are broken, and nobody had been told so by then.
 - **green** is the share of time in which the branch itself passed. Only pushes of others can lower it.
 - **untested** is how often others of a batch were merged after one was refused, so that the branch got a combination that nobody
   tested. That is how batches without speculation have always been merged.
