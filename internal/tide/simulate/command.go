@@ -25,6 +25,7 @@ type contestant struct {
 
 var contestants = []contestant{
 	{"classic", planner.Classic, true},
+	{"speculative", planner.Speculative, false},
 }
 
 func contestantNames() []string {
