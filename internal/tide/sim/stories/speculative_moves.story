@@ -20,11 +20,11 @@ tick; pass 1; push-during-merge 1; tick; expect not merged; settle; expect merge
 
 == others of a proof are not merged without it
 pr 1; pr 2; pr 3
-tick; pass 1,2,3; push-during-merge 1; tick; expect not merged; settle; expect merged 1 2 3
+tick; pass 1,2,3; push-during-merge 1; tick; expect not merged; settle; expect all-merged 1 2 3
 
 == what comes before it is
 pr 1; pr 2; pr 3
-tick; pass 1,2,3; push-during-merge 2; tick; expect merged 1; settle; expect merged 1 2 3
+tick; pass 1,2,3; push-during-merge 2; tick; expect merged 1; settle; expect all-merged 1 2 3
 
 == the base moves by others
 pr 1; pr 2
