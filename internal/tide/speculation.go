@@ -42,7 +42,7 @@ func (s *Syncer) speculation(ctx context.Context, cfg *config.Config, p *pool, s
 		if len(heads) == 0 || !p.concerns(heads, past.known) {
 			continue
 		}
-		key := job.Spec.Refs.BaseSHA + ":" + planner.Key(heads)
+		key := trialID(job.Spec.Refs.BaseSHA, heads)
 		p.trialJobs[key] = append(p.trialJobs[key], job)
 		n, ok := at[key]
 		if !ok {

@@ -56,6 +56,8 @@ type Outcome struct {
 	// Targets are the pull requests it was about, and Merged those that were merged.
 	Targets, Merged []planner.Head
 	Failures        []Failure
+	// Started are the trials of the action that were started.
+	Started []planner.Start
 	// Refused are proposals that would have broken an invariant.
 	Refused []error
 	// Err is what went wrong besides merges.
@@ -175,6 +177,7 @@ func start(ctx context.Context, w World, a planner.Action) (_ Outcome, ok bool) 
 			out.Err = errors.Join(out.Err, err)
 			break
 		}
+		out.Started = append(out.Started, st)
 	}
 	return out, true
 }
