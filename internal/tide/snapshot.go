@@ -170,6 +170,7 @@ func (s *Syncer) snapshot(ctx context.Context, cfg *config.Config, p *pool) (*pl
 		case len(heads) == 0:
 		case job.Spec.Type == prowv1.PresubmitJob:
 			out.Runs = append(out.Runs, planner.Run{Pull: heads[0], Context: job.Spec.Context, State: state})
+		case speculative: // batches are trials
 		default:
 			key := refs.String()
 			at, ok := groups[key]

@@ -94,9 +94,14 @@ func (a *attempts) add(of planner.Trial, run planner.BatchRun) *planner.Trial {
 
 // treeOf finds out what a trial tested; it stays empty where that is not known.
 func (s *Syncer) treeOf(ctx context.Context, cfg *config.Config, p *pool, t *planner.Trial) {
+	key := p.key() + " " + t.ID
+	if s.trees.isHopeless(key, s.Now()) {
+		return
+	}
 	tree, without, err := s.mergedTree(ctx, cfg, p, t.Base, p.changes(s, cfg, t.Pulls))
 	switch {
 	case err != nil:
+		s.trees.giveUp(key, s.Now())
 		s.Log.WarnContext(ctx, "it is not known what a trial tested; it proves nothing", "pool", p.key(), "base", t.Base, "pulls", planner.Key(t.Pulls), "error", err)
 	case len(without) == 0:
 		t.Tree = tree
@@ -204,6 +209,28 @@ const maxTrees = 8192
 type trees struct {
 	mu         sync.Mutex
 	young, old map[string]treeAnswer
+	// hopeless are trials whose commits could not be had, such as those of a head that
+	// is gone, and when that was.
+	hopeless map[string]time.Time
+}
+
+// hopelessTime is how long it is not tried again to get commits.
+const hopelessTime = 10 * time.Minute
+
+func (t *trees) isHopeless(key string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.hopeless[key]
+	return ok && now.Sub(at) < hopelessTime
+}
+
+func (t *trees) giveUp(key string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hopeless == nil || len(t.hopeless) >= maxTrees {
+		t.hopeless = map[string]time.Time{}
+	}
+	t.hopeless[key] = now
 }
 
 func (t *trees) get(key string) (treeAnswer, bool) {

@@ -21,32 +21,6 @@ const (
 	CodeSpeculates Code = "trials-running"
 )
 
-const (
-	// sure is the chance of guilt from which on a pull request is ejected, if it also
-	// failed by itself.
-	sure = 0.98
-	// suspect is the chance of guilt from which on it is tested by itself.
-	suspect = 0.5
-	// hopeless is the chance of passing below which a test is not worth its run.
-	hopeless = 0.03
-	// good is the chance of passing that a test to learn from should have: the most
-	// is learnt from what is uncertain.
-	good = 0.5
-	// coverage is in how many tests at once a pull request is to be told apart from
-	// the others.
-	coverage = 4
-	// keep is how much worse a combination that is being tested already may be than
-	// the one that would be started now.
-	keep = 0.7
-	// trunkMin is how likely a combination must pass for others to be tested on top of
-	// it only to learn from them.
-	trunkMin = 0.7
-	// valueMin is how many pull requests a test must be expected to merge.
-	valueMin = 1.0
-	// maxBranches bounds how many courses of events are followed.
-	maxBranches = 80
-)
-
 // Speculative tests combinations of pull requests on top of each other, as many at
 // once as there may be runs, and merges the largest one that is proven.
 //
@@ -101,31 +75,39 @@ type view struct {
 	queue   []*Pull
 	at      map[Head]int // position in the queue, or window plus position among merged
 	merged  []Head
-	landed  map[Head]bool
-	trials  []outcome
+	trials  []outcome // that tell something
 	know    *evidence
 	reasons map[int]Reason
 	ejected members
 	running []outcome
-	// budget is how many runs may be added; negative is any number.
-	budget int
-	ask    [][]Head
-	asked  map[string]bool
+	// lost are tests that need not go on, because they are decided or overdue.
+	lost []*Trial
+	// going is how many runs there are.
+	going int
+	ask   [][]Head
+	asked map[string]bool
 }
 
+// Numbers of those that are in neither list.
+const (
+	mergedEarlier = -1
+	gone          = -2
+)
+
+// recent is how many trials are looked at: those before tell nothing of a queue
+// that has moved on.
+const recent = 256
+
 func newView(s *Snapshot) *view {
-	v := &view{s: s, at: map[Head]int{}, landed: map[Head]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
+	v := &view{s: s, at: map[Head]int{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
 	for _, p := range v.queue[min(window, len(v.queue)):] {
 		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", window)}
 	}
 	v.queue = v.queue[:min(window, len(v.queue))]
-	for i, p := range v.queue {
-		v.at[p.Head] = i
-	}
 	for _, h := range spec.Landed {
-		v.landed[h] = true
+		v.at[h] = mergedEarlier
 	}
 	v.merged = spec.Landed[max(0, len(spec.Landed)-window):]
 	var merged members
@@ -133,76 +115,25 @@ func newView(s *Snapshot) *view {
 		v.at[h] = window + i
 		merged = merged.with(window + i)
 	}
-	v.observe()
-	v.know = weigh(len(v.queue), merged, v.trials)
-	v.budget = -1
-	if spec.MaxRuns > 0 {
-		v.budget = spec.MaxRuns
-		for _, o := range v.running {
-			v.budget -= o.trial.going()
-		}
-		v.budget = max(v.budget, 0)
+	for i := range s.Pulls {
+		v.at[s.Pulls[i].Head] = gone
 	}
+	for i, p := range v.queue {
+		v.at[p.Head] = i
+	}
+	r := v.observe()
+	v.know = weigh(len(v.queue), merged, r, v.trials)
 	v.eject()
 	return v
-}
-
-// observe sees trials as outcomes. Results on equal trees count together: where any
-// passed, the tree is good, and what failed was a flake.
-func (v *view) observe() {
-	trials := v.s.Speculation.Trials
-	byTree := map[string][]BatchRun{}
-	for i := range trials {
-		if t := &trials[i]; t.Tree != "" {
-			byTree[t.Tree] = append(byTree[t.Tree], t.Runs...)
-		}
-	}
-	for i := range trials {
-		t := &trials[i]
-		if t.Unknown || len(t.Pulls) == 0 {
-			continue
-		}
-		o := outcome{trial: t, verdict: t.judge()}
-		if t.Tree != "" && o.verdict == failed {
-			b := Batch{Runs: byTree[t.Tree], Required: t.Required}
-			if b.judge() == passed {
-				o.verdict = passed
-			}
-		}
-		for _, h := range t.Pulls {
-			if at, ok := v.at[h]; ok {
-				o.set = o.set.with(at)
-			} else if !v.landed[h] {
-				o.strangers++
-			}
-		}
-		if t.Behind >= 0 {
-			for k := range len(v.merged) - t.Behind {
-				o.set = o.set.with(window + k)
-			}
-			for k := max(0, len(v.merged)-t.Behind); k < len(v.merged); k++ {
-				o.later = o.later.with(window + k)
-			}
-		}
-		if o.verdict == running {
-			if !t.Overdue {
-				v.running = append(v.running, o)
-			}
-			continue
-		}
-		if o.set.waiting() > 0 {
-			v.trials = append(v.trials, o)
-		}
-	}
 }
 
 // failedAlone counts the tests that a pull request failed with nothing but what is
 // merged.
 func (v *view) failedAlone(i int) int {
 	n := 0
-	for _, o := range v.trials {
-		if o.verdict == failed && o.strangers == 0 && o.set.waiting() == 1 && o.set.has(i) {
-			n++
+	for k := range v.trials {
+		if o := &v.trials[k]; o.verdict == failed && o.strangers == 0 && o.set.waiting() == 1 && o.set.has(i) {
+			n += max(o.failures, 1)
 		}
 	}
 	return n
@@ -213,7 +144,7 @@ func (v *view) eject() {
 	for i, p := range v.queue {
 		guilt := v.know.guilt(i)
 		switch n := v.failedAlone(i); {
-		case n > 0 && guilt >= sure:
+		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect:
 			v.ejected = v.ejected.with(i)
 			v.reasons[p.Number] = Reason{
 				Code:     CodeEjected,
@@ -224,7 +155,7 @@ func (v *view) eject() {
 				return false
 			}
 			at, ok := v.at[*d.Head]
-			return !ok || v.ejected.has(at)
+			return !ok || at < 0 || at < window && v.ejected.has(at)
 		}):
 			v.ejected = v.ejected.with(i)
 			j := slices.IndexFunc(p.DependsOn, func(d Dependency) bool { return !d.Merged })
@@ -258,20 +189,19 @@ func (v *view) try(pulls []Head) (Merged, bool) {
 
 // rest is what would be merged by a trial now: its members without those that were
 // merged. It is exact if the branch got here by members of it alone.
-func (v *view) rest(o *outcome) (pulls []Head, exact bool) {
-	t := o.trial
+func (v *view) rest(t *Trial) (pulls []Head, exact bool) {
 	in := map[Head]bool{}
 	for _, h := range t.Pulls {
 		in[h] = true
 		switch at, ok := v.at[h]; {
-		case ok && at < window:
+		case ok && at >= 0 && at < window:
 			pulls = append(pulls, h)
-		case !v.landed[h]:
+		case !ok || at == gone:
 			return nil, false
 		}
 	}
 	if t.Behind < 0 || t.Behind > len(v.merged) {
-		return pulls, t.Behind < 0 && len(pulls) > 0
+		return pulls, false
 	}
 	for _, h := range v.merged[len(v.merged)-t.Behind:] {
 		if !in[h] {
@@ -286,7 +216,7 @@ func (v *view) allowed(pulls []Head) bool {
 	done := map[Head]bool{}
 	for _, h := range pulls {
 		i, ok := v.at[h]
-		if !ok || i >= window || len(pulls) == 1 && !v.queue[i].Green() {
+		if !ok || i < 0 || i >= window || len(pulls) == 1 && !v.queue[i].Green() {
 			return false
 		}
 		for _, d := range v.queue[i].DependsOn {
@@ -311,21 +241,24 @@ func (v *view) set(pulls []Head) members {
 func (v *view) land() *Action {
 	var lists [][]Head
 	for i := range v.trials {
-		if o := &v.trials[i]; o.verdict == passed && o.trial.Tree != "" {
-			if pulls, exact := v.rest(o); exact && v.allowed(pulls) {
-				lists = append(lists, pulls)
-			}
+		o := &v.trials[i]
+		if o.verdict != passed || o.trial.Tree == "" {
+			continue
+		}
+		// After pushes of others the tree alone can tell.
+		if pulls, exact := v.rest(o.trial); (exact || o.ground > 0) && v.allowed(pulls) {
+			lists = append(lists, pulls)
 		}
 	}
 	// What its own results prove on this base, and what needs no proof.
 	for _, st := range standings(v.s) {
-		if i, ok := v.at[st.pull.Head]; ok && i < window && st.verdict == passed && v.allowed([]Head{st.pull.Head}) {
+		if i, ok := v.at[st.pull.Head]; ok && i >= 0 && i < window && st.verdict == passed && v.allowed([]Head{st.pull.Head}) {
 			lists = append(lists, []Head{st.pull.Head})
 		}
 	}
 	slices.SortStableFunc(lists, func(a, b []Head) int { return cmp.Or(cmp.Compare(len(b), len(a)), compareHeads(a, b)) })
 	for _, pulls := range lists {
-		if !v.proven(pulls) || v.spoils(pulls) {
+		if v.spoils(pulls) || !v.proven(pulls) {
 			continue
 		}
 		a := &Action{
@@ -358,13 +291,8 @@ func (v *view) proven(pulls []Head) bool {
 // being tested: one that does not hold all of the list.
 func (v *view) spoils(pulls []Head) bool {
 	set := v.set(pulls)
-	for i := range v.running {
-		o := &v.running[i]
-		rest, exact := v.rest(o)
-		if !exact || !v.allowed(rest) {
-			continue
-		}
-		if other := v.set(rest); !other.holds(set) && v.know.passes(other)*float64(len(rest)) > float64(len(pulls)) {
+	for _, c := range v.live() {
+		if !c.set.holds(set) && c.chance*float64(len(c.list)) > float64(len(pulls)) {
 			return true
 		}
 	}
@@ -433,7 +361,7 @@ func (v *view) divide(plan *Plan) {
 		}
 	}
 	for _, p := range v.s.Pulls {
-		if _, ok := v.at[p.Head]; !ok {
+		if v.at[p.Head] < 0 {
 			plan.Missing = append(plan.Missing, p.Number)
 		}
 	}
