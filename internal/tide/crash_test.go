@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	prowv1 "prow/api/prowjobs/v1"
-	"prow/internal/config"
 	"prow/internal/storage"
 	"prow/internal/storage/filestore"
 	"prow/internal/tide/history"
@@ -130,18 +129,14 @@ func (b *cutBucket) Put(ctx context.Context, key string, src io.Reader, opts sto
 }
 
 // crashWorld is a world of which the processes are killed. What is tested is real: a
-// run passes if the merged tree has no bad file, and not both files of a pair that does
-// not go together.
+// run passes if the merged tree has no bad file.
 type crashWorld struct {
 	*world
 	*cut
 	place *history.Place
 	start string
-	// heads are the changes that may be merged, by number; those of a pair may not both.
-	good     map[int]string
-	bad      []int
-	pair     [2]int
-	turncoat int
+	// good are to be merged once, bad never.
+	good, bad []int
 	// speculates tells that what failed is not tested again and again: the classic
 	// planner makes the same batch anew until its members have failed by themselves.
 	speculates bool
@@ -149,7 +144,7 @@ type crashWorld struct {
 }
 
 func newCrashWorld(t *testing.T, cfg string, c *cut) *crashWorld {
-	w := &crashWorld{world: newWorld(t), cut: c, good: map[int]string{}, speculates: strings.Contains(cfg, "speculative"), trees: map[string]string{}}
+	w := &crashWorld{world: newWorld(t), cut: c, speculates: strings.Contains(cfg, "speculative"), trees: map[string]string{}}
 	w.configure(cfg, unitJob)
 	dir, err := filestore.Open(t.TempDir())
 	if err != nil {
@@ -157,22 +152,15 @@ func newCrashWorld(t *testing.T, cfg string, c *cut) *crashWorld {
 	}
 	w.place = &history.Place{Bucket: &cutBucket{dir, c}, Key: "history.json"}
 	w.start = w.main()
-	for _, file := range []string{"first", "bad", "second", "left", "turncoat", "right"} {
-		number, head := w.tested(file)
-		switch file {
+	for _, file := range []string{"first", "bad", "second", "turncoat"} {
+		switch number, head := w.tested(file); file {
+		case "turncoat":
+			w.betray(head)
+			fallthrough
 		case "bad":
 			w.bad = append(w.bad, number)
-		case "left":
-			w.pair[0] = number
-		case "right":
-			w.pair[1] = number
-		case "turncoat":
-			w.turncoat = number
-			w.bad = append(w.bad, number)
-			w.betray(head)
-			continue
 		default:
-			w.good[number] = head
+			w.good = append(w.good, number)
 		}
 	}
 	w.sync.Jobs = &cutJobs{w.jobs, c}
@@ -246,13 +234,6 @@ func (w *crashWorld) live() {
 			return
 		}
 	}
-	for _, j := range w.runs() {
-		w.t.Logf("%s %s", j.Spec.Refs, j.Status.State)
-	}
-	for _, r := range w.past.Of("acme/app:main", 100) {
-		w.t.Logf("%+v", r)
-	}
-	w.t.Logf("%s", w.git(w.clone, "log", "--first-parent", "--format=%h %p %s", "origin/main"))
 	w.t.Fatalf("it goes on for ever: %s, %v, %+v", w.action(), w.running(), w.sync.Pools())
 }
 
@@ -314,8 +295,7 @@ func shas(j *prowv1.ProwJob) []string {
 
 func (w *crashWorld) passes(tree string) bool {
 	files := strings.Fields(w.git(w.clone, "ls-tree", "--name-only", tree))
-	return !slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, "bad") }) &&
-		(!slices.Contains(files, "left") || !slices.Contains(files, "right"))
+	return !slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, "bad") })
 }
 
 // judge tells what is wrong with what was merged and tested.
@@ -323,7 +303,7 @@ func (w *crashWorld) judge() (wrong []string) {
 	w.t.Helper()
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	w.git(w.clone, "fetch", "--quiet", "origin")
-	for number := range w.good {
+	for _, number := range w.good {
 		if !w.merged(number) {
 			complain("#%d is good and is not merged", number)
 		}
@@ -332,9 +312,6 @@ func (w *crashWorld) judge() (wrong []string) {
 		if w.merged(number) {
 			complain("#%d is bad and is merged", number)
 		}
-	}
-	if w.merged(w.pair[0]) == w.merged(w.pair[1]) {
-		complain("of the pair that breaks together: merged %v %v", w.merged(w.pair[0]), w.merged(w.pair[1]))
 	}
 	// A commit of the branch is proven if a tree passed to which the merges that were
 	// to come with it would lead.
@@ -376,14 +353,12 @@ func (w *crashWorld) judge() (wrong []string) {
 	return wrong
 }
 
-// TestAProcessThatIsKilledAnywhereMergesWhatIsProvenOnce kills processes at every
-// third of the calls that change anything, at every one with PROW_EVERY_CUT.
+// TestAProcessThatIsKilledAnywhereMergesWhatIsProvenOnce kills processes at some of
+// the calls that change anything, at every one with PROW_EVERY_CUT=1: before it takes
+// effect, and after.
 func TestAProcessThatIsKilledAnywhereMergesWhatIsProvenOnce(t *testing.T) {
-	stride := 3
-	if os.Getenv("PROW_EVERY_CUT") != "" {
-		stride = 1
-	}
-	for name, cfg := range map[string]string{string(config.PlannerClassic): baseConfig, string(config.PlannerSpeculative): speculativeConfig} {
+	every := os.Getenv("PROW_EVERY_CUT") != ""
+	for name, cfg := range map[string]string{"classic": baseConfig, "speculative": speculativeConfig} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			whole := &cut{}
@@ -392,18 +367,17 @@ func TestAProcessThatIsKilledAnywhereMergesWhatIsProvenOnce(t *testing.T) {
 			for _, wrong := range w.judge() {
 				t.Errorf("without a crash: %s", wrong)
 			}
-			if whole.calls < 15 || t.Failed() {
+			if whole.calls < 12 || t.Failed() {
 				t.Fatalf("the scenario makes %d calls", whole.calls)
 			}
 			t.Logf("%d calls", whole.calls)
 			for n := 1; n <= whole.calls; n++ {
-				after := n%2 == 0
-				if stride > 1 && n%stride != 0 {
-					continue
-				}
-				for _, effect := range []bool{after, !after}[:min(2, 4-stride)] {
-					t.Run(fmt.Sprintf("at call %d, which takes effect %t", n, effect), func(t *testing.T) {
-						c := &cut{at: n, after: effect}
+				for _, after := range []bool{false, true} {
+					if !every && (n%(whole.calls/4) != 2 || after != (n/(whole.calls/4)%2 == 0)) {
+						continue
+					}
+					t.Run(fmt.Sprintf("at call %d, which takes effect %t", n, after), func(t *testing.T) {
+						c := &cut{at: n, after: after}
 						w := newCrashWorld(t, cfg, c)
 						w.live()
 						for _, wrong := range w.judge() {
