@@ -137,8 +137,8 @@ type crashWorld struct {
 	start string
 	// good are to be merged once, bad never.
 	good, bad []int
-	// speculates tells that what failed is not tested again and again: the classic
-	// planner makes the same batch anew until its members have failed by themselves.
+	// speculates tells that a tree is tested once. The classic planner knows nothing of
+	// trees, and makes a batch that failed anew until its members have failed.
 	speculates bool
 	trees      map[string]string
 }
@@ -320,14 +320,18 @@ func (w *crashWorld) judge() (wrong []string) {
 	runs := map[string][]prowv1.ProwJobState{}
 	for _, j := range w.runs() {
 		tree := w.treeOf(&j)
-		runs[tree] = append(runs[tree], j.Status.State)
+		same := tree
+		if !w.speculates {
+			same = j.Spec.Refs.String()
+		}
+		runs[same] = append(runs[same], j.Status.State)
 		if j.Status.State == prowv1.SuccessState {
 			passed, proven[tree] = append(passed, j), true
 		}
 	}
-	for tree, states := range runs {
+	for same, states := range runs {
 		if n := len(slices.DeleteFunc(slices.Clone(states), func(s prowv1.ProwJobState) bool { return s != prowv1.SuccessState })); n > 1 || len(states) > 3 && w.speculates {
-			complain("tree %.8s was tested again and again: %v", tree, states)
+			complain("%s was tested again and again: %v", same, states)
 		}
 	}
 	landed := map[string]bool{}
