@@ -21,7 +21,7 @@ const (
 	split = 0.5
 	// missed is how likely it may be that none of the tests that a good pull request
 	// is in passes.
-	missed = 0.1
+	missed = 0.2
 	// trunkMin is how likely what is meant to be merged must pass, and groundMin how
 	// likely if others are tested on top of it only to learn from them.
 	trunkMin  = 0.7
@@ -114,7 +114,7 @@ func (v *view) test() (starts []Start, stops []string) {
 	x.tell()
 	x.hedge()
 	if len(x.starts) == 0 && len(v.running) == 0 {
-		x.last()
+	x.last()
 	}
 	return x.starts, x.stops
 }
@@ -137,7 +137,7 @@ func (x *explorer) stop() {
 		switch rest, exact := x.rest(o.trial); {
 		case o.strangers > 0, x.hasEjected(set), set == members{}:
 			end(o.trial)
-		case set.waiting() > 1 && x.know.passes(set) < hopeless && !x.blames(set):
+		case x.pointless(set):
 			end(o.trial)
 		case (!exact || !x.allowed(rest)) && x.cleared(set):
 			end(o.trial)
@@ -146,6 +146,11 @@ func (x *explorer) stop() {
 		}
 	}
 	x.running = kept
+}
+
+// pointless tells whether a combination will fail, and it is known why.
+func (x *explorer) pointless(set members) bool {
+	return set.waiting() > 1 && x.know.passes(set) < hopeless && !x.blames(set)
 }
 
 // blames tells whether a set has one suspect among others that will pass.
@@ -184,7 +189,7 @@ func (x *explorer) add(list []Head) bool {
 		return false
 	}
 	set := x.set(list)
-	if slices.Contains(x.tested, set.union(x.know.merged)) {
+	if slices.Contains(x.tested, set.union(x.know.merged)) || x.pointless(set) {
 		return false
 	}
 	m, known := x.try(list)
@@ -396,21 +401,11 @@ func (x *explorer) tell() {
 	}
 }
 
-// ahead is how many of the queue are told apart at once: what passes long before it
-// is merged has to be tested again together with all that was merged meanwhile.
-func (x *explorer) ahead() int {
-	most := x.s.Speculation.MaxRuns
-	if most == 0 {
-		return window
-	}
-	return max(16, most*3/2) + x.ejected.waiting()
-}
-
 // part chooses a part of the queue to learn from: whoever is least tested first, with
 // those that it is not tested with.
 func (x *explorer) part() []Head {
 	var order []int
-	for i := range x.queue[:min(len(x.queue), x.ahead())] {
+	for i := range x.queue {
 		if g := x.know.guilt(i); !x.ejected.has(i) && !x.left.has(i) && g > 0.001 && g < suspect {
 			order = append(order, i)
 		}

@@ -98,14 +98,24 @@ const (
 // that has moved on.
 const recent = 256
 
+// ahead is how many of the queue are thought about at once. What passes long before
+// it is merged has to be tested again together with all that was merged meanwhile.
+func (s *Speculation) ahead() int {
+	if s.MaxRuns == 0 {
+		return window
+	}
+	return min(max(32, 4*s.MaxRuns), window)
+}
+
 func newView(s *Snapshot) *view {
 	v := &view{s: s, at: map[Head]int{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
-	for _, p := range v.queue[min(window, len(v.queue)):] {
-		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", window)}
+	ahead := spec.ahead()
+	for _, p := range v.queue[min(ahead, len(v.queue)):] {
+		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", ahead)}
 	}
-	v.queue = v.queue[:min(window, len(v.queue))]
+	v.queue = v.queue[:min(ahead, len(v.queue))]
 	for _, h := range spec.Landed {
 		v.at[h] = mergedEarlier
 	}
