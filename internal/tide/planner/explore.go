@@ -76,8 +76,10 @@ func (v *view) best() []Head {
 type explorer struct {
 	*view
 	limit int
-	// budget is how many runs may be added; negative is any number.
+	// budget is how many runs may be added, less than none where more go on already.
 	budget int
+	// full is set when there were too few left for a test.
+	full bool
 	// live are tests going on or started that can be merged, and tested all that tell.
 	live   []combination
 	tested []members
@@ -93,12 +95,12 @@ type explorer struct {
 
 // test chooses the tests to start, and those to stop.
 func (v *view) test() (starts []Start, stops []string) {
-	x := &explorer{view: v, limit: len(v.queue), budget: -1}
+	x := &explorer{view: v, limit: len(v.queue), budget: math.MaxInt32}
 	if n := v.s.Speculation.MaxPulls; n > 0 {
 		x.limit = min(x.limit, n)
 	}
 	if n := v.s.Speculation.MaxRuns; n > 0 {
-		x.budget = max(n-v.going, 0)
+		x.budget = n - v.going
 	}
 	x.stop()
 	x.miss, x.together = make([]float64, len(v.queue)), make([]members, len(v.queue))
@@ -114,7 +116,7 @@ func (v *view) test() (starts []Start, stops []string) {
 	x.tell()
 	x.hedge()
 	if len(x.starts) == 0 && len(v.running) == 0 {
-	x.last()
+		x.last()
 	}
 	return x.starts, x.stops
 }
@@ -124,7 +126,8 @@ func (v *view) test() (starts []Start, stops []string) {
 func (x *explorer) stop() {
 	end := func(t *Trial) {
 		x.stops = append(x.stops, t.ID)
-		if x.budget >= 0 && !t.Overdue {
+		if !t.Overdue {
+			x.going -= t.going()
 			x.budget += t.going()
 		}
 	}
@@ -185,7 +188,7 @@ func (x *explorer) count(set members) {
 
 // add has a list tested, if the same is not being tested and there are runs for it.
 func (x *explorer) add(list []Head) bool {
-	if x.budget == 0 || len(x.starts) >= window {
+	if x.budget <= 0 && x.going > 0 || x.full || len(x.starts) >= window || len(list) > x.limit {
 		return false
 	}
 	set := x.set(list)
@@ -212,14 +215,13 @@ func (x *explorer) add(list []Head) bool {
 	if len(missing) == 0 {
 		return false
 	}
-	if x.budget >= 0 {
-		// One trial may always be made.
-		if len(missing) > x.budget && (len(x.running) > 0 || len(x.starts) > 0) {
-			x.budget = 0
-			return false
-		}
-		x.budget = max(x.budget-len(missing), 0)
+	// One trial may always be made.
+	if len(missing) > x.budget && x.going > 0 {
+		x.full = true
+		return false
 	}
+	x.budget -= len(missing)
+	x.going += len(missing)
 	if known {
 		x.starts = append(x.starts, Start{Pulls: list, Contexts: missing})
 	}
@@ -323,10 +325,9 @@ func (x *explorer) blame() {
 			continue
 		}
 		on := x.ground(groundMin, x.limit-1)
-		if list := x.closure(i, slices.Clip(on.list)); len(list) <= x.limit && x.add(list) {
-			continue
+		if !x.add(x.closure(i, slices.Clip(on.list))) {
+			x.add(x.closure(i, nil))
 		}
-		x.add(x.closure(i, nil))
 	}
 }
 
@@ -387,11 +388,11 @@ func (x *explorer) extend() {
 // of parts that are as likely to fail as to pass.
 func (x *explorer) tell() {
 	reserve := 0
-	if x.budget > 0 {
+	if x.going > 0 {
 		reserve = x.s.Speculation.MaxRuns / 16
 	}
 	for range window {
-		if x.budget >= 0 && x.budget <= reserve {
+		if x.budget <= reserve {
 			return
 		}
 		part := x.part()

@@ -174,18 +174,6 @@ func (v *view) eject() {
 	}
 }
 
-// heads lists a set: first those of a list that it goes on top of, then in the
-// order of the queue.
-func (v *view) heads(set members, first []Head) []Head {
-	out := slices.Clone(first)
-	for i, p := range v.queue {
-		if set.has(i) && !slices.Contains(first, p.Head) {
-			out = append(out, p.Head)
-		}
-	}
-	return out
-}
-
 // try says what comes of merging a list; where that is not known it is asked for.
 func (v *view) try(pulls []Head) (Merged, bool) {
 	key := Key(pulls)
