@@ -19,7 +19,7 @@ const (
 	priorFlake = 0.02
 	flakesSeen = 25
 	// priorBase is the chance that a branch is broken that others pushed to.
-	priorBase = 0.02
+	priorBase = 0.05
 	// rounds is how often beliefs are weighed against each other.
 	rounds = 10
 	// maxFailures bounds how many failures are thought about.

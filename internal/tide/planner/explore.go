@@ -21,7 +21,7 @@ const (
 	split = 0.5
 	// missed is how likely it may be that none of the tests that a good pull request
 	// is in passes.
-	missed = 0.1
+	missed = 0.2
 	// trunkMin is how likely what is meant to be merged must pass, and groundMin how
 	// likely if others are tested on top of it only to learn from them.
 	trunkMin  = 0.7
@@ -76,8 +76,10 @@ func (v *view) best() []Head {
 type explorer struct {
 	*view
 	limit int
-	// budget is how many runs may be added; negative is any number.
+	// budget is how many runs may be added, less than none where more go on already.
 	budget int
+	// full is set when there were too few left for a test.
+	full bool
 	// live are tests going on or started that can be merged, and tested all that tell.
 	live   []combination
 	tested []members
@@ -93,12 +95,12 @@ type explorer struct {
 
 // test chooses the tests to start, and those to stop.
 func (v *view) test() (starts []Start, stops []string) {
-	x := &explorer{view: v, limit: len(v.queue), budget: -1}
+	x := &explorer{view: v, limit: len(v.queue), budget: math.MaxInt32}
 	if n := v.s.Speculation.MaxPulls; n > 0 {
 		x.limit = min(x.limit, n)
 	}
 	if n := v.s.Speculation.MaxRuns; n > 0 {
-		x.budget = max(n-v.going, 0)
+		x.budget = n - v.going
 	}
 	x.stop()
 	x.miss, x.together = make([]float64, len(v.queue)), make([]members, len(v.queue))
@@ -124,7 +126,8 @@ func (v *view) test() (starts []Start, stops []string) {
 func (x *explorer) stop() {
 	end := func(t *Trial) {
 		x.stops = append(x.stops, t.ID)
-		if x.budget >= 0 && !t.Overdue {
+		if !t.Overdue {
+			x.going -= t.going()
 			x.budget += t.going()
 		}
 	}
@@ -137,7 +140,7 @@ func (x *explorer) stop() {
 		switch rest, exact := x.rest(o.trial); {
 		case o.strangers > 0, x.hasEjected(set), set == members{}:
 			end(o.trial)
-		case set.waiting() > 1 && x.know.passes(set) < hopeless && !x.blames(set):
+		case x.pointless(set):
 			end(o.trial)
 		case (!exact || !x.allowed(rest)) && x.cleared(set):
 			end(o.trial)
@@ -146,6 +149,11 @@ func (x *explorer) stop() {
 		}
 	}
 	x.running = kept
+}
+
+// pointless tells whether a combination will fail, and it is known why.
+func (x *explorer) pointless(set members) bool {
+	return set.waiting() > 1 && x.know.passes(set) < hopeless && !x.blames(set)
 }
 
 // blames tells whether a set has one suspect among others that will pass.
@@ -180,11 +188,11 @@ func (x *explorer) count(set members) {
 
 // add has a list tested, if the same is not being tested and there are runs for it.
 func (x *explorer) add(list []Head) bool {
-	if x.budget == 0 || len(x.starts) >= window {
+	if x.budget <= 0 && x.going > 0 || x.full || len(x.starts) >= window || len(list) > x.limit {
 		return false
 	}
 	set := x.set(list)
-	if slices.Contains(x.tested, set.union(x.know.merged)) {
+	if slices.Contains(x.tested, set.union(x.know.merged)) || x.pointless(set) {
 		return false
 	}
 	m, known := x.try(list)
@@ -207,14 +215,13 @@ func (x *explorer) add(list []Head) bool {
 	if len(missing) == 0 {
 		return false
 	}
-	if x.budget >= 0 {
-		// One trial may always be made.
-		if len(missing) > x.budget && (len(x.running) > 0 || len(x.starts) > 0) {
-			x.budget = 0
-			return false
-		}
-		x.budget = max(x.budget-len(missing), 0)
+	// One trial may always be made.
+	if len(missing) > x.budget && x.going > 0 {
+		x.full = true
+		return false
 	}
+	x.budget -= len(missing)
+	x.going += len(missing)
 	if known {
 		x.starts = append(x.starts, Start{Pulls: list, Contexts: missing})
 	}
@@ -318,10 +325,9 @@ func (x *explorer) blame() {
 			continue
 		}
 		on := x.ground(groundMin, x.limit-1)
-		if list := x.closure(i, slices.Clip(on.list)); len(list) <= x.limit && x.add(list) {
-			continue
+		if !x.add(x.closure(i, slices.Clip(on.list))) {
+			x.add(x.closure(i, nil))
 		}
-		x.add(x.closure(i, nil))
 	}
 }
 
@@ -382,11 +388,11 @@ func (x *explorer) extend() {
 // of parts that are as likely to fail as to pass.
 func (x *explorer) tell() {
 	reserve := 0
-	if x.budget > 0 {
+	if x.going > 0 {
 		reserve = x.s.Speculation.MaxRuns / 16
 	}
 	for range window {
-		if x.budget >= 0 && x.budget <= reserve {
+		if x.budget <= reserve {
 			return
 		}
 		part := x.part()
@@ -396,21 +402,11 @@ func (x *explorer) tell() {
 	}
 }
 
-// ahead is how many of the queue are told apart at once: what passes long before it
-// is merged has to be tested again together with all that was merged meanwhile.
-func (x *explorer) ahead() int {
-	most := x.s.Speculation.MaxRuns
-	if most == 0 {
-		return window
-	}
-	return max(16, most*3/2) + x.ejected.waiting()
-}
-
 // part chooses a part of the queue to learn from: whoever is least tested first, with
 // those that it is not tested with.
 func (x *explorer) part() []Head {
 	var order []int
-	for i := range x.queue[:min(len(x.queue), x.ahead())] {
+	for i := range x.queue {
 		if g := x.know.guilt(i); !x.ejected.has(i) && !x.left.has(i) && g > 0.001 && g < suspect {
 			order = append(order, i)
 		}

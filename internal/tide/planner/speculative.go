@@ -98,14 +98,24 @@ const (
 // that has moved on.
 const recent = 256
 
+// ahead is how many of the queue are thought about at once. What passes long before
+// it is merged has to be tested again together with all that was merged meanwhile.
+func (s *Speculation) ahead() int {
+	if s.MaxRuns == 0 {
+		return window
+	}
+	return min(max(32, 4*s.MaxRuns), window)
+}
+
 func newView(s *Snapshot) *view {
 	v := &view{s: s, at: map[Head]int{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
-	for _, p := range v.queue[min(window, len(v.queue)):] {
-		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", window)}
+	ahead := spec.ahead()
+	for _, p := range v.queue[min(ahead, len(v.queue)):] {
+		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", ahead)}
 	}
-	v.queue = v.queue[:min(window, len(v.queue))]
+	v.queue = v.queue[:min(ahead, len(v.queue))]
 	for _, h := range spec.Landed {
 		v.at[h] = mergedEarlier
 	}
@@ -162,18 +172,6 @@ func (v *view) eject() {
 			v.reasons[p.Number] = Reason{Code: CodeDepends, Sentence: fmt.Sprintf("It depends on %s, which is not merged yet.", p.DependsOn[j].Name)}
 		}
 	}
-}
-
-// heads lists a set: first those of a list that it goes on top of, then in the
-// order of the queue.
-func (v *view) heads(set members, first []Head) []Head {
-	out := slices.Clone(first)
-	for i, p := range v.queue {
-		if set.has(i) && !slices.Contains(first, p.Head) {
-			out = append(out, p.Head)
-		}
-	}
-	return out
 }
 
 // try says what comes of merging a list; where that is not known it is asked for.
