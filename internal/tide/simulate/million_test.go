@@ -84,14 +84,14 @@ func TestNothingUnprovenIsEverMerged(t *testing.T) {
 					if r.Unchecked > 0 {
 						t.Logf("%s, seed %d: the executor refused %d proposals: %s", sc.Name, seed, r.Unchecked, r.Complaints[0])
 					}
-					if !c.Compatible && r.Stuck+r.Untold > 0 {
+					if !c.Compatible && (r.Stuck+r.Untold > 0 || r.Runaway) {
 						stuck += r.Stuck
 						untold += r.Untold
 						complain := t.Errorf
 						if slices.Contains(unmet, c.Name) {
 							complain = t.Logf
 						}
-						complain("%s, seed %d: good pull requests were never merged: %v; of %d broken ones nobody was told", sc.Name, seed, r.StuckPulls, r.Untold)
+						complain("%s, seed %d: good pull requests were never merged: %v; of %d broken ones nobody was told; %d runs, without end: %v", sc.Name, seed, r.StuckPulls, r.Untold, r.Runs, r.Runaway)
 					}
 				}
 			}
