@@ -85,28 +85,24 @@ func (w *poolWorld) afterwards(s *planner.Snapshot, done *executor.Outcome) map[
 		return done.Plan.Reasons
 	}
 	spec := &s.Speculation
-	for i := range spec.Trials {
-		if t := &spec.Trials[i]; slices.Contains(done.Action.Stops, t.ID) {
+	list := attempts{latest: map[string]int{}}
+	for _, t := range spec.Trials {
+		if slices.Contains(done.Action.Stops, t.ID) {
 			t.Overdue = false
 			t.Runs = slices.DeleteFunc(slices.Clone(t.Runs), func(r planner.BatchRun) bool { return r.State != planner.RunSuccess && r.State != planner.RunFailure })
 		}
+		if len(t.Runs) > 0 {
+			list.latest[t.Base+":"+planner.Key(t.Pulls)] = len(list.trials)
+			list.trials = append(list.trials, t)
+		}
 	}
 	for _, start := range done.Started {
-		id := trialID(s.BaseSHA, start.Pulls)
-		at := slices.IndexFunc(spec.Trials, func(t planner.Trial) bool { return t.ID == id })
-		if at < 0 {
-			at = len(spec.Trials)
-			spec.Trials = append(spec.Trials, planner.Trial{
-				ID: id, Base: s.BaseSHA, Pulls: start.Pulls, Required: w.p.required(start.Pulls), Tree: spec.Merges[planner.Key(start.Pulls)].Tree,
-			})
-		}
-		t := &spec.Trials[at]
-		t.Runs = slices.Clone(t.Runs)
+		fresh := planner.Trial{Base: s.BaseSHA, Pulls: start.Pulls, Required: w.p.required(start.Pulls), Tree: spec.Merges[planner.Key(start.Pulls)].Tree}
 		for _, c := range start.Contexts {
-			t.Runs = append(t.Runs, planner.BatchRun{Context: c, State: planner.RunTriggered})
+			list.add(fresh, planner.BatchRun{Context: c, State: planner.RunTriggered})
 		}
 	}
-	spec.Trials = slices.DeleteFunc(spec.Trials, func(t planner.Trial) bool { return len(t.Runs) == 0 })
+	spec.Trials = list.trials
 	spec.Refused = w.s.refusals.of(w.p.key(), w.s.Now())
 	return w.planner()(s).Reasons
 }
@@ -144,9 +140,6 @@ func (p *pool) waiting(heads []planner.Head) []planner.Head {
 		return pr == nil || pr.HeadRefOID != h.SHA
 	})
 }
-
-// trialID names the trial of pull requests on a base.
-func trialID(base string, pulls []planner.Head) string { return base + ":" + planner.Key(pulls) }
 
 func holds(job *prowv1.ProwJob, h planner.Head) bool {
 	return slices.Contains(headsOf(job.Spec.Refs), h)
