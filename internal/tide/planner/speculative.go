@@ -149,12 +149,25 @@ func (v *view) failedAlone(i int) int {
 	return n
 }
 
+// failedHere counts the tests that a pull request failed by itself on the commit
+// where the branch is now. If the branch itself is broken it is not to blame, but one
+// more run of the same tree would tell nothing new: it waits for the branch to move.
+func (v *view) failedHere(i int) int {
+	n := 0
+	for k := range v.trials {
+		if o := &v.trials[k]; o.verdict == failed && o.trial.Base == v.s.BaseSHA && o.set.waiting() == 1 && o.set.has(i) {
+			n += max(o.failures, 1)
+		}
+	}
+	return n
+}
+
 // eject tells those that are to blame, and whoever depends on them.
 func (v *view) eject() {
 	for i, p := range v.queue {
 		guilt := v.know.guilt(i)
 		switch n := v.failedAlone(i); {
-		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect:
+		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect, v.failedHere(i) >= enough:
 			v.ejected = v.ejected.with(i)
 			v.reasons[p.Number] = Reason{
 				Code:     CodeEjected,
