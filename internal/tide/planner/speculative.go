@@ -86,6 +86,8 @@ type view struct {
 	going int
 	ask   [][]Head
 	asked map[string]bool
+	// present are the numbers of the pool.
+	present map[int]bool
 }
 
 // Numbers of those that are in neither list.
@@ -108,7 +110,7 @@ func (s *Speculation) ahead() int {
 }
 
 func newView(s *Snapshot) *view {
-	v := &view{s: s, at: map[Head]int{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
+	v := &view{s: s, at: map[Head]int{}, present: map[int]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
 	ahead := spec.ahead()
@@ -126,7 +128,7 @@ func newView(s *Snapshot) *view {
 		merged = merged.with(window + i)
 	}
 	for i := range s.Pulls {
-		v.at[s.Pulls[i].Head] = gone
+		v.at[s.Pulls[i].Head], v.present[s.Pulls[i].Number] = gone, true
 	}
 	for i, p := range v.queue {
 		v.at[p.Head] = i
@@ -207,6 +209,9 @@ func (v *view) rest(t *Trial) (pulls []Head, exact bool) {
 		switch at, ok := v.at[h]; {
 		case ok && at >= 0 && at < window:
 			pulls = append(pulls, h)
+		case !ok && t.Behind < 0 && !v.present[h.Number]:
+			// It has left the pool, and nobody knows how the branch got here: it may have
+			// been merged. The tree will tell.
 		case !ok || at == gone:
 			return nil, false
 		}
@@ -280,9 +285,21 @@ func (v *view) land() *Action {
 			a.Kind = Merge
 			a.Sentence = fmt.Sprintf("%s passed every required job as it will be on the branch.", numbers(pulls))
 		}
+		a.Stops = v.useless(v.set(pulls))
 		return a
 	}
 	return nil
+}
+
+// useless are the tests that are going on of nobody but those that are merged now.
+func (v *view) useless(merged members) []string {
+	var out []string
+	for _, o := range v.running {
+		if o.strangers == 0 && merged.holds(o.set.pending()) {
+			out = append(out, o.trial.ID)
+		}
+	}
+	return out
 }
 
 // proven tells whether every required context passed for what the list makes.

@@ -50,12 +50,10 @@ hold 1; tick; expect running 3; expect reason 2 depends; pass 3; tick; expect me
 release 1; settle; expect merged 3 1 2
 
 == who depends on one that is broken waits
-unmet
 pr 1 broken; pr 2 depends 1; pr 3
 settle; expect merged 3; expect rejected 1; expect reason 2 depends
 
 == until that is repaired
-unmet
 pr 1 broken; pr 2 depends 1; pr 3
 settle; push 1 good; settle; expect merged 3 1 2
 
@@ -68,9 +66,8 @@ pr 1; pr 2 conflicts-with 1
 settle; expect merged 1; expect pool none; push 2 good; settle; expect merged 1 2
 
 == who conflicts with one that is broken goes on without it
-unmet
 pr 1 broken; pr 2 conflicts-with 1; pr 3
-settle; expect rejected 1; expect all-merged 2 3
+settle; expect all-merged 2 3; expect pool none
 
 == an urgent one goes on top of what runs
 priority urgent
