@@ -99,6 +99,9 @@ func weigh(n int, merged members, r rates, outcomes []outcome) *evidence {
 			o.set.pending().each(func(i int) { e.cleared[i] = e.cleared[i].union(o.set) })
 			sound[o.ground] = true
 		}
+		if o.later != (members{}) {
+			sound[0] = true // what was merged since was proven, and the branch with it
+		}
 		o.set.pending().each(func(i int) { e.exposed[i] = e.exposed[i].union(o.later) })
 	}
 	for i := range n {
