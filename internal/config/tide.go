@@ -67,9 +67,38 @@ type Tide struct {
 	// own refusal to merge means: ignore, permit or block; others are refused.
 	// Read GitHubMergeBlocksPolicy instead. Default: permit.
 	GitHubMergeBlocksPolicyMap map[string]GitHubMergeBlocksPolicy `json:"github_merge_blocks_policy,omitempty"`
+	// Planners choose by "org/repo@branch", "org/repo", "org" or "*" who decides what
+	// is tested and merged next. Read Planner instead. Default: the classic planner.
+	Planners map[string]TidePlanner `json:"planners,omitempty"`
 	// Gerrit configures Tide for Gerrit.
 	Gerrit *TideGerrit `json:"gerrit,omitempty"`
 }
+
+// TidePlanner says who decides about a branch, and within which bounds.
+type TidePlanner struct {
+	// Name is classic or speculative. Default: classic.
+	Name PlannerName `json:"name,omitempty"`
+	// MaxRuns bounds how many runs the speculative planner has going for one branch.
+	// It must be positive. Default: 20.
+	MaxRuns int `json:"max_runs,omitempty"`
+	// MaxPulls bounds how many pull requests the speculative planner tests together;
+	// 0 is no bound. Default: 0.
+	MaxPulls int `json:"max_pulls,omitempty"`
+	// Deadline is how long a run of the speculative planner may take; what takes
+	// longer is stopped and started again. Default: 24h.
+	Deadline *metav1.Duration `json:"deadline,omitempty"`
+}
+
+// PlannerName names a planner of Tide.
+type PlannerName string
+
+// The planners.
+const (
+	// PlannerClassic tests one batch at a time, and one pull request beside it.
+	PlannerClassic PlannerName = "classic"
+	// PlannerSpeculative tests many combinations on top of each other.
+	PlannerSpeculative PlannerName = "speculative"
+)
 
 // TidePriority names labels that must all be present.
 type TidePriority struct {

@@ -85,3 +85,15 @@ func (q TideQueries) OrgExceptionsAndRepos() (exceptions map[string]sets.Set[str
 	}
 	return exceptions, repos
 }
+
+// Planner tells who decides about a branch.
+func (t *Tide) Planner(org, repo, branch string) TidePlanner {
+	planner, ok := t.Planners[org+"/"+repo+"@"+branch]
+	if !ok {
+		planner, ok = byRepo(t.Planners, org, repo)
+	}
+	if !ok {
+		planner.Name = PlannerClassic
+	}
+	return planner
+}

@@ -53,6 +53,22 @@ func (t *Tide) resolve(s *sectionContext) {
 		}
 		t.MergeTemplate[key] = tmpl
 	}
+	for _, key := range slices.Sorted(maps.Keys(t.Planners)) {
+		planner, field := t.Planners[key], "tide.planners."+key
+		defaultTo(&planner.Name, PlannerClassic)
+		if planner.Name != PlannerClassic && planner.Name != PlannerSpeculative {
+			s.report(field+".name", "found %q, expected classic or speculative", planner.Name)
+		}
+		if planner.MaxRuns < 0 || planner.MaxPulls < 0 {
+			s.report(field, "found a negative bound, expected max_runs and max_pulls to be positive")
+		}
+		defaultTo(&planner.MaxRuns, 20)
+		defaultDuration(&planner.Deadline, 24*time.Hour)
+		if planner.Deadline.Duration <= 0 {
+			s.report(field+".deadline", "found %s, expected a positive duration", planner.Deadline.Duration)
+		}
+		t.Planners[key] = planner
+	}
 	for _, key := range slices.Sorted(maps.Keys(t.GitHubMergeBlocksPolicyMap)) {
 		switch policy := t.GitHubMergeBlocksPolicyMap[key]; policy {
 		case MergeBlocksIgnore, MergeBlocksPermit, MergeBlocksBlock:

@@ -405,3 +405,74 @@ func TestJobsOfAChangeInItsRepository(t *testing.T) {
 		t.Errorf("the pool has %d changes", len(pool.MissingPRs))
 	}
 }
+
+func TestAChangeWaitsForWhatItDependsOn(t *testing.T) {
+	w := newGerritWorld(t, gerrittest.Project{})
+	w.configure(gerritConfig, "{}")
+	parent, head := w.server.Open(project, "main", "", "Parent", map[string]string{"parent": "1"})
+	child, _ := w.server.Open(project, "main", head, "Child", map[string]string{"child": "1"})
+	other, _ := w.open("other")
+	w.server.Approve(child)
+	// Gerrit would refuse the child as long as the parent is not reviewed.
+	w.expect("MERGE #3")
+	if !w.merged(other) || w.merged(child) {
+		t.Fatalf("merged: %s %s", w.server.Status(other), w.server.Status(child))
+	}
+	w.expect("")
+	// Nor may it take along what somebody does not want submitted.
+	w.server.Vote(parent, "Code-Review", 2)
+	w.server.Vote(parent, "Prow-Auto-Submit", -1)
+	w.expect("")
+	if w.merged(parent) {
+		t.Fatal("the parent is merged against somebody's will")
+	}
+	w.server.Vote(parent, "Prow-Auto-Submit", 1)
+	w.expect("MERGE #1")
+	w.expect("MERGE #2")
+	if !w.merged(parent, child) {
+		t.Errorf("merged: %s %s", w.server.Status(parent), w.server.Status(child))
+	}
+}
+
+func TestDependentChangesAreBatched(t *testing.T) {
+	w := newGerritWorld(t, gerrittest.Project{})
+	parent, head := w.server.Open(project, "main", "", "Parent", map[string]string{"parent": "1"})
+	child, _ := w.server.Open(project, "main", head, "Child", map[string]string{"child": "1"})
+	w.server.Approve(parent)
+	w.server.Approve(child)
+	w.expect("TRIGGER_BATCH #1 #2")
+	asked := func() int {
+		n := 0
+		for _, r := range w.server.Requests() {
+			if strings.Contains(r, "/submitted_together") {
+				n++
+			}
+		}
+		return n
+	}
+	if n := asked(); n != 2 {
+		t.Errorf("%d questions about company", n)
+	}
+	w.expect("TRIGGER #1")
+	if n := asked(); n != 1 {
+		t.Errorf("%d questions: that the parent is alone is known", n)
+	}
+	w.finish(prowv1.SuccessState)
+	w.expect("MERGE_BATCH #1 #2")
+	if !w.merged(parent, child) {
+		t.Errorf("merged: %s %s", w.server.Status(parent), w.server.Status(child))
+	}
+	// What is not known is left alone.
+	third, _ := w.open("third")
+	w.server.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/submitted_together") {
+			rw.WriteHeader(http.StatusBadGateway)
+			return true
+		}
+		return false
+	}
+	w.expect("")
+	if w.merged(third) {
+		t.Error("merged with what nobody knows")
+	}
+}

@@ -16,6 +16,8 @@ import (
 const (
 	// indexPool finds the presubmits and batches of a base commit.
 	indexPool = "tide-pool"
+	// indexBranch finds the presubmits and batches of a branch on any base.
+	indexBranch = "tide-branch"
 	// indexLiveBatch finds batches that run or passed, by job, base and members.
 	indexLiveBatch = "tide-live-batch"
 	// indexPassing finds the passed runs of a head on a base.
@@ -30,6 +32,7 @@ const (
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		indexPool:      byJob(poolKeys),
+		indexBranch:    byJob(branchKeys),
 		indexLiveBatch: byJob(liveBatchKeys),
 		indexPassing:   byJob(passingKeys),
 		indexRetest:    byJob(retestKeys),
@@ -62,11 +65,17 @@ func poolKeys(job *prowv1.ProwJob) []string {
 	return []string{poolJobsKey(r.Org, r.Repo, r.BaseRef, r.BaseSHA)}
 }
 
+func branchKeys(job *prowv1.ProwJob) []string {
+	r := job.Spec.Refs
+	return []string{poolKey(r.Org, r.Repo, r.BaseRef)}
+}
+
 func poolJobsKey(org, repo, branch, sha string) string { return poolKey(org, repo, branch) + "@" + sha }
 
-// unfailed tells whether a batch runs or passed.
+// unfailed tells whether a batch runs or passed; one that is being aborted does not
+// run any more.
 func unfailed(job *prowv1.ProwJob) bool {
-	return !job.Complete() || job.Status.State == prowv1.SuccessState
+	return !job.Complete() && job.Status.State != prowv1.AbortedState || job.Status.State == prowv1.SuccessState
 }
 
 func liveBatchKeys(job *prowv1.ProwJob) []string {

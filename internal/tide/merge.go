@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"prow/internal/config"
+	"prow/internal/forge/github"
 )
 
 // MergeError says which pull requests could not be merged.
@@ -23,11 +24,25 @@ type mergeFailure struct {
 	user, operator bool
 }
 
+// said is what people are told of the failure.
+func (f *mergeFailure) said() string {
+	if !f.user {
+		return operatorsKnow
+	}
+	if answer := (*github.RequestError)(nil); errors.As(f.err, &answer) && answer.Message != "" {
+		return answer.Message
+	}
+	return f.err.Error()
+}
+
+// operatorsKnow stands for errors that are not for everyone.
+const operatorsKnow = "an error that the administrators of this system can look up"
+
 // Error is what people who use the system are told.
 func (e *MergeError) Error() string {
 	var parts []string
 	for _, f := range e.failures {
-		text := "an error that the administrators of this system can look up"
+		text := operatorsKnow
 		if f.user {
 			text = f.err.Error()
 		}
@@ -60,40 +75,6 @@ type stopError struct{ err error }
 
 func (e *stopError) Error() string   { return e.err.Error() }
 func (e *stopError) Unwrap() []error { return []error{errStop, e.err} }
-
-// merge merges pull requests in order and returns those that were merged. The
-// error, where there is one, is a *MergeError.
-func (s *Syncer) merge(ctx context.Context, cfg *config.Config, p *pool, prs []*PullRequest) ([]*PullRequest, error) {
-	problem := &MergeError{}
-	var merged []*PullRequest
-	for i, pr := range prs {
-		problem.batch = append(problem.batch, pr.Number)
-		failure := s.mergeOne(ctx, cfg, p, pr, prs)
-		if failure == nil {
-			s.Log.InfoContext(ctx, "merged", "pr", pr.key(), "sha", pr.HeadRefOID, "base", p.BaseSHA)
-			merged = append(merged, pr)
-			problem.merged = append(problem.merged, pr.Number)
-			if i+1 < len(prs) {
-				if err := s.Sleep(ctx, s.Provider.Pause()); err != nil {
-					break // the next process finds out what is left
-				}
-			}
-			continue
-		}
-		failure.number = pr.Number
-		problem.failures = append(problem.failures, *failure)
-		if errors.Is(failure.err, errStop) || ctx.Err() != nil {
-			for _, rest := range prs[i+1:] {
-				problem.batch = append(problem.batch, rest.Number)
-			}
-			break
-		}
-	}
-	if len(problem.failures) == 0 {
-		return merged, nil
-	}
-	return merged, problem
-}
 
 // mergeOne merges one pull request of a target.
 func (s *Syncer) mergeOne(ctx context.Context, cfg *config.Config, p *pool, pr *PullRequest, target []*PullRequest) *mergeFailure {

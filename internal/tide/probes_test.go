@@ -15,6 +15,8 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/forge/github"
+	"prow/internal/tide/executor"
+	"prow/internal/tide/planner"
 )
 
 // withTide is the base configuration with more settings of tide.
@@ -319,14 +321,20 @@ func TestProbe21Probe22Probe23MergesThatAreRefused(t *testing.T) {
 				slept = append(slept, d)
 				return nil
 			}
-			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep}
+			s := &Syncer{Provider: &GitHubProvider{Forge: client, Sleep: sleep, Log: quiet}, Board: NewBoard(), Log: quiet, Sleep: sleep, Now: time.Now}
 			p := &pool{Org: "acme", Repo: "app", Branch: "main"}
 			for n := 1; n <= 3; n++ {
 				p.PRs = append(p.PRs, record(func(g *GitHubPullRequest) { g.Number = n }))
 			}
-			merged, err := s.merge(t.Context(), loadConfig(t, baseConfig, "{}"), p, p.PRs)
-			if !slices.Equal(numbersOf(merged), tc.merged) || !slices.Equal(slept, tc.slept) {
-				t.Errorf("merged %v after waits of %v", numbersOf(merged), slept)
+			w := &poolWorld{s: s, cfg: loadConfig(t, baseConfig, "{}"), p: p}
+			var targets []planner.Head
+			for _, pr := range p.PRs {
+				targets = append(targets, pr.head())
+			}
+			done := executor.Land(t.Context(), w, planner.Action{Kind: planner.MergeBatch, Targets: targets})
+			err = w.problem(&done)
+			if !slices.Equal(numbersOf(p.prsOf(done.Merged)), tc.merged) || !slices.Equal(slept, tc.slept) {
+				t.Errorf("merged %v after waits of %v", numbersOf(p.prsOf(done.Merged)), slept)
 			}
 			if tc.err == "" {
 				if err != nil {
@@ -382,7 +390,7 @@ func TestNothingIsMergedOnABaseThatMoved(t *testing.T) {
 		if !strings.HasSuffix(r.URL.Path, "/git/refs/heads/main") {
 			return 0, ""
 		}
-		if reads++; reads == 2 {
+		if reads++; reads == 1 { // the search told where it was before
 			return 200, `{"ref":"refs/heads/main","object":{"sha":"0123456789012345678901234567890123456789"}}`
 		}
 		return 0, ""
@@ -485,7 +493,7 @@ func TestProbe27Blockers(t *testing.T) {
 			w.expect(tc.action)
 			w.expectStatus(other, tc.status)
 			if tc.action == "BLOCKED" {
-				w.expectStatus(pooled, "success: In merge pool.")
+				w.expectStatus(pooled, "success: In merge pool, but merging is blocked by issue #1.")
 				if b := w.sync.Pools()[0].Blockers; len(b) != 1 || b[0].Number != 1 || strings.Contains(b[0].Title, "branch:") || b[0].URL == "" {
 					t.Errorf("blockers: %+v", b)
 				}

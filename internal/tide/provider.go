@@ -35,6 +35,9 @@ type Provider interface {
 	// ChangedFiles lists the files that a pull request changes.
 	ChangedFiles(ctx context.Context, pr *PullRequest) ([]string, error)
 
+	// Standing tells what has become of a pull request that another one depends on.
+	Standing(ctx context.Context, org, repo string, number int) (Standing, error)
+
 	// Refs are what a run of pull requests of one branch on the base tests.
 	Refs(cfg *config.Config, baseSHA string, prs []*PullRequest) prowv1.Refs
 	// Marks are the labels and annotations of a run of a presubmit for pull requests.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type GerritForge interface {
 	BranchRevision(ctx context.Context, instance, project, branch string) (string, error)
 	Submit(ctx context.Context, instance, id, revision string) error
 	SetReview(ctx context.Context, instance, id, revision, message string, votes map[string]string) error
+	SubmittedTogether(ctx context.Context, instance, id string) (others []*gerrit.Change, hidden int, err error)
 }
 
 // GerritProvider is the [Provider] for Gerrit, which keeps the rules of a merge
@@ -38,6 +40,8 @@ type GerritProvider struct {
 	Jobs    client.Reader
 	Metrics *Metrics
 	Log     *slog.Logger
+
+	company company
 }
 
 var _ Provider = &GerritProvider{}
@@ -59,12 +63,13 @@ func (g *GerritProvider) Base(ctx context.Context, pr *PullRequest) (string, err
 	return g.Forge.BranchRevision(ctx, pr.Org, pr.Repo, pr.BaseRefName)
 }
 
-// Refusal is a conflict; for everything else the query asks Gerrit.
+// Refusal is a conflict, or company that a change would be submitted with; for
+// everything else the query asks Gerrit.
 func (g *GerritProvider) Refusal(_ context.Context, _ *config.Config, pr *PullRequest) (*Reason, error) {
 	if pr.Mergeable == mergeableConflicting {
 		return &conflictReason, nil
 	}
-	return nil, nil
+	return pr.refused, nil
 }
 
 // Contexts are the newest runs of presubmits on the head, one for each context.
@@ -131,6 +136,20 @@ func (g *GerritProvider) ChangedFiles(ctx context.Context, pr *PullRequest) ([]s
 		return nil, fmt.Errorf("change %d has another revision by now", pr.Number)
 	}
 	return files, nil
+}
+
+// Standing asks for the change; its number is unique to the instance.
+func (g *GerritProvider) Standing(ctx context.Context, org, _ string, number int) (Standing, error) {
+	c, err := g.Forge.GetChange(ctx, org, strconv.Itoa(number))
+	switch {
+	case err != nil:
+		return Standing{}, err
+	case c.Status == "MERGED":
+		return Standing{Merged: true}, nil
+	case c.Status == "ABANDONED":
+		return Standing{Trouble: "was abandoned"}, nil
+	}
+	return Standing{}, nil
 }
 
 // Refs link to the pages of Gerrit.

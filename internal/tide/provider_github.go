@@ -25,6 +25,12 @@ type Forge interface {
 	StatusWriter
 	Merger
 	CommentCleaner
+	PullReader
+}
+
+// PullReader reads one pull request.
+type PullReader interface {
+	GetPullRequest(ctx context.Context, org, repo string, number int) (*github.PullRequest, error)
 }
 
 // ChangeLister lists the files that a pull request changes.
@@ -116,6 +122,22 @@ func (g *GitHubProvider) ChangedFiles(ctx context.Context, pr *PullRequest) ([]s
 		files[i] = change.Filename
 	}
 	return files, nil
+}
+
+// Standing asks for the pull request.
+func (g *GitHubProvider) Standing(ctx context.Context, org, repo string, number int) (Standing, error) {
+	pr, err := g.Forge.GetPullRequest(ctx, org, repo, number)
+	switch {
+	case github.IsNotFound(err):
+		return Standing{Trouble: "does not exist"}, nil
+	case err != nil:
+		return Standing{}, err
+	case pr.Merged:
+		return Standing{Merged: true}, nil
+	case pr.State == "closed":
+		return Standing{Trouble: "was closed without being merged"}, nil
+	}
+	return Standing{}, nil
 }
 
 // Refs link to the pages of GitHub, or of the host that the configuration names.

@@ -36,7 +36,12 @@ type PullRequest struct {
 	Gerrit json.RawMessage
 
 	change *gerrit.Change
-	read   *readContexts
+	// refused is what was found out about a change on Gerrit when it was searched.
+	refused *Reason
+	read    *readContexts
+	// baseOID is where the base branch was at the time of the search; empty where the
+	// search did not say.
+	baseOID string
 }
 
 // States of PullRequest.Mergeable and of mergeStateStatus that matter here.
@@ -54,7 +59,10 @@ type GitHubPullRequest struct {
 	AuthorMetadata struct {
 		Typename string `json:"__typename"`
 	}
-	BaseRef          struct{ Name, Prefix string }
+	BaseRef struct {
+		Name, Prefix string
+		Target       struct{ OID string }
+	}
 	HeadRefName      string
 	HeadRefOID       string
 	Mergeable        string
@@ -112,7 +120,7 @@ func fromGitHub(g *GitHubPullRequest) *PullRequest {
 		BaseRefPrefix: g.BaseRef.Prefix, BaseRefName: g.BaseRef.Name, HeadRefName: g.HeadRefName, HeadRefOID: g.HeadRefOID,
 		Title: g.Title, Body: g.Body, AuthorLogin: g.Author.Login, UpdatedAtTime: g.UpdatedAt, Mergeable: g.Mergeable,
 		GitHub: g,
-		read:   &readContexts{},
+		read:   &readContexts{}, baseOID: g.BaseRef.Target.OID,
 	}
 }
 

@@ -121,6 +121,7 @@ func (g *GerritProvider) Candidates(ctx context.Context, cfg *config.Config) (ma
 		})
 	}
 	_ = group.Wait() // the goroutines report through errs
+	g.lookForCompany(ctx, out)
 	for _, err := range errs {
 		if err == nil {
 			return out, nil

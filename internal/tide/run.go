@@ -103,6 +103,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) (err error) {
 	if err := watchEnds(ctx, mgr, early); err != nil {
 		return err
 	}
+	syncer.Wake = func() { wake(early) }
 	rounds := &loop{sync: syncer, config: cfg.Get, early: early, after: time.After}
 
 	ctx, stop := context.WithCancel(ctx)
@@ -160,17 +161,20 @@ func (o *Options) manager(ctx context.Context, rt *service.Runtime, cfg *config.
 func watchEnds(ctx context.Context, mgr ctrl.Manager, early chan<- struct{}) error {
 	informer, err := mgr.GetCache().GetInformer(ctx, &prowv1.ProwJob{}, cache.BlockUntilSynced(false))
 	if err == nil {
-		_, err = informer.AddEventHandler(whenEnded(func() {
-			select {
-			case early <- struct{}{}:
-			default:
-			}
-		}))
+		_, err = informer.AddEventHandler(whenEnded(func() { wake(early) }))
 	}
 	if err != nil {
 		return fmt.Errorf("watch ProwJobs: %w", err)
 	}
 	return nil
+}
+
+// wake asks for a round that has not been asked for yet.
+func wake(early chan<- struct{}) {
+	select {
+	case early <- struct{}{}:
+	default:
+	}
 }
 
 // waitForJobs waits until all ProwJobs are known.

@@ -39,7 +39,7 @@ const pullRequestQuery = `query($query: String!, $searchCursor: String) {
   search(type: ISSUE, first: 37, after: $searchCursor, query: $query) {
     pageInfo { hasNextPage endCursor }
     nodes { ... on PullRequest {
-      number author { login } authorMetadata: author { __typename } baseRef { name prefix } headRefName headRefOid
+      number author { login } authorMetadata: author { __typename } baseRef { name prefix target { oid } } headRefName headRefOid
       mergeable mergeStateStatus canBeRebased repository { name nameWithOwner owner { login } } reviewDecision
       commits(last: 4) { nodes { commit {
         oid status { contexts { context description state } }

@@ -141,6 +141,10 @@ func (c *Statuses) base(ctx context.Context, n news, known map[string]string, pr
 	if sha := known[pr.poolKey()]; sha != "" {
 		return sha, nil
 	}
+	if pr.baseOID != "" {
+		known[pr.poolKey()] = pr.baseOID
+		return pr.baseOID, nil
+	}
 	sha, err := c.Forge.GetRef(ctx, pr.Org, pr.Repo, "heads/"+pr.BaseRefName)
 	if err == nil {
 		known[pr.poolKey()] = sha

@@ -14,6 +14,7 @@ import (
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/git"
+	"prow/internal/tide/executor"
 	"prow/internal/tide/history"
 	"prow/internal/tide/planner"
 )
@@ -22,9 +23,6 @@ import (
 type Trees interface {
 	Tree(ctx context.Context, org, repo string, need git.Need) (*git.Tree, error)
 }
-
-// Planner decides about one branch.
-type Planner func(*planner.Snapshot) planner.Plan
 
 // Syncer is the sync controller: each [Syncer.Sync] is one round.
 type Syncer struct {
@@ -36,8 +34,8 @@ type Syncer struct {
 	Board    *Board
 	History  *history.History
 	Metrics  *Metrics
-	// Plan decides; Classic unless set.
-	Plan Planner
+	// Plan decides where the configuration does not name another planner.
+	Plan planner.Planner
 	// DryRun decides, and does nothing.
 	DryRun bool
 	Now    func() time.Time
@@ -45,12 +43,19 @@ type Syncer struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	Log   *slog.Logger
 
-	pools atomic.Pointer[[]Pool]
-	mu    sync.Mutex
+	// Wake asks for a round soon; nil where nobody listens.
+	Wake func()
+
+	pools     atomic.Pointer[[]Pool]
+	trees     trees
+	refusals  refusals
+	standings standings
+	mu        sync.Mutex
 	// merged are heads that were merged; searches may show them as open for a while.
 	merged map[string]string
-	// gauged are the pools of the last round.
+	// gauged are the pools of the last round, and told where their candidates were.
 	gauged map[string]*pool
+	told   map[string]told
 }
 
 // Pools are the pools as of the last round.
@@ -72,7 +77,7 @@ func (s *Syncer) Sync(ctx context.Context, cfg *config.Config) error {
 		s.Metrics.heartbeat.WithLabelValues("sync").Inc()
 	}()
 	prs, queryErr := s.Provider.Candidates(ctx, cfg)
-	s.dropMerged(prs)
+	s.Board.release(s.dropMerged(prs))
 	var stop blockers
 	if len(prs) > 0 {
 		var failed map[string]error
@@ -102,10 +107,12 @@ func (s *Syncer) Sync(ctx context.Context, cfg *config.Config) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.Board.post(newsOf(pools, stop))
-	pools = slices.DeleteFunc(pools, func(p *pool) bool { return len(p.PRs) == 0 })
+	all := pools
+	pools = slices.DeleteFunc(slices.Clone(pools), func(p *pool) bool { return len(p.PRs) == 0 })
 	shown := make([]Pool, len(pools))
 	s.each(pools, limit, func(i int, p *pool) { shown[i] = s.syncPool(ctx, cfg, p) })
+	s.tell(ctx, all)
+	s.Board.post(newsOf(all, stop))
 	current := map[string]*pool{}
 	for _, p := range pools {
 		current[p.key()] = p
@@ -145,17 +152,20 @@ func (s *Syncer) noteMerged(prs []*PullRequest) {
 	}
 }
 
-// dropMerged leaves out what was merged already.
-func (s *Syncer) dropMerged(prs map[string]*PullRequest) {
+// dropMerged leaves out what was merged already, and tells what that is.
+func (s *Syncer) dropMerged(prs map[string]*PullRequest) (dropped map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	dropped = map[string]bool{}
 	for key, sha := range s.merged {
 		if pr := prs[key]; pr != nil && pr.HeadRefOID == sha {
 			delete(prs, key)
+			dropped[key] = true
 		} else {
 			delete(s.merged, key)
 		}
 	}
+	return dropped
 }
 
 func (s *Syncer) flush(ctx context.Context) {
@@ -175,95 +185,54 @@ const flushTimeout = 30 * time.Second
 // syncPool decides about one branch, acts, and shows what it did.
 func (s *Syncer) syncPool(ctx context.Context, cfg *config.Config, p *pool) Pool {
 	view := Pool{Org: p.Org, Repo: p.Repo, Branch: p.Branch, Action: planner.Wait, Blockers: p.Blockers, TenantIDs: p.tenants()}
+	w := &poolWorld{s: s, cfg: cfg, p: p}
 	snapshot, err := s.snapshot(ctx, cfg, p)
 	if err != nil {
 		s.poolFailed(ctx, p, &view, err)
+		s.conclude(ctx, w, nil, nil)
+		view.Reasons, view.Refused = p.reasons(), p.refusals()
 		return view
 	}
-	plan := s.Plan(snapshot)
+	done := s.decide(ctx, w, snapshot)
+	plan := done.Plan
 	view.SuccessPRs, view.PendingPRs, view.MissingPRs = p.prs(plan.Success), p.prs(plan.Pending), p.prs(plan.Missing)
 	view.BatchPending = p.prs(plan.BatchPending)
-	done := s.act(ctx, cfg, p, plan)
-	view.Action, view.Target = done.action.Kind, done.targets
-	view.ActionReason = Reason{Code: string(done.action.Code), Sentence: done.action.Sentence}
-	view.Reasons = s.reasons(ctx, cfg, p)
-	if done.err != nil {
-		s.poolFailed(ctx, p, &view, done.err)
+	view.Action, view.Target = done.Action.Kind, p.prsOf(done.Targets)
+	s.conclude(ctx, w, snapshot, &done)
+	view.Reasons, view.Refused, view.ActionReason = p.reasons(), p.refusals(), p.actionReason(&done.Action)
+	for _, err := range done.Refused {
+		s.Log.ErrorContext(ctx, "a proposal of the planner would break an invariant; it is not carried out", "pool", p.key(), "error", err)
+		s.Metrics.poolErrors.WithLabelValues(p.Org, p.Repo, p.Branch).Inc()
 	}
-	s.record(p, &view, done)
-	s.Log.InfoContext(ctx, "decided", "pool", p.key(), "base", p.BaseSHA, "action", view.Action, "reason", done.action.Code, "sentence", done.action.Sentence,
+	problem := done.Err
+	if merging := w.problem(&done); merging != nil {
+		problem = errors.Join(merging, done.Err)
+	}
+	if problem != nil {
+		s.poolFailed(ctx, p, &view, problem)
+	}
+	s.record(p, &view, &done, problem)
+	if len(done.Merged) > 0 && done.Action.Exact && s.Wake != nil {
+		s.Wake() // what is tested next goes on top of what was merged
+	}
+	s.Log.InfoContext(ctx, "decided", "pool", p.key(), "base", p.BaseSHA, "action", view.Action, "reason", done.Action.Code, "sentence", done.Action.Sentence,
 		"target", numbersOf(view.Target), "success", plan.Success, "pending", plan.Pending, "missing", plan.Missing, "batch-pending", plan.BatchPending)
 	return view
 }
 
-// outcome is what came of a plan.
-type outcome struct {
-	action  planner.Action
-	targets []*PullRequest
-	merged  []*PullRequest
-	err     error
-}
-
-// act carries out the first proposal that can be.
-func (s *Syncer) act(ctx context.Context, cfg *config.Config, p *pool, plan planner.Plan) outcome {
-	for _, a := range plan.Proposals {
-		if s.DryRun && a.Kind != planner.Wait && a.Kind != planner.Blocked {
-			s.Log.InfoContext(ctx, "dry-run: nothing is done", "pool", p.key(), "action", a.Kind, "sentence", a.Sentence)
-			return outcome{action: a, targets: p.prsOf(a.Targets)}
-		}
-		switch a.Kind {
-		case planner.Merge, planner.MergeBatch:
-			return s.actMerge(ctx, cfg, p, a)
-		case planner.Trigger:
-			targets := p.prsOf(a.Targets)
-			return outcome{action: a, targets: targets, err: s.trigger(ctx, cfg, p, targets, p.presubmits(targets[0], a.Contexts))}
-		case planner.TriggerBatch:
-			if done, ok := s.actBatch(ctx, cfg, p, a); ok {
-				return done
-			}
-		default:
-			return outcome{action: a}
-		}
+// decide asks the planner of the branch, and carries out what it proposes.
+func (s *Syncer) decide(ctx context.Context, w *poolWorld, snapshot *planner.Snapshot) executor.Outcome {
+	plan := w.planner()
+	if !s.DryRun {
+		return executor.Round(ctx, w, snapshot, plan)
 	}
-	return outcome{action: planner.Action{Kind: planner.Wait, Code: planner.CodeEmpty, Sentence: "There is nothing to do."}}
-}
-
-// actMerge merges, unless the base moved since it was read: the forge cannot be
-// told which base a merge is meant for.
-func (s *Syncer) actMerge(ctx context.Context, cfg *config.Config, p *pool, a planner.Action) outcome {
-	base, err := s.Provider.Base(ctx, p.PRs[0])
-	if err != nil {
-		return outcome{action: waiting("base-unknown", "The base cannot be read."), err: err}
+	p, err := executor.Decide(ctx, w, snapshot, plan)
+	out := executor.Outcome{Plan: p, Err: err, Action: planner.Action{Kind: planner.Wait, Code: planner.CodeEmpty, Sentence: "There is nothing to do."}}
+	if len(p.Proposals) > 0 {
+		out.Action, out.Targets = p.Proposals[0], p.Proposals[0].Targets
+		s.Log.InfoContext(ctx, "dry-run: nothing is done", "pool", w.p.key(), "action", out.Action.Kind, "sentence", out.Action.Sentence)
 	}
-	if base != p.BaseSHA {
-		return outcome{action: waiting("base-moved", "The base moved; what was tested on the old one has to be tested again.")}
-	}
-	targets := p.prsOf(a.Targets)
-	merged, err := s.merge(ctx, cfg, p, targets)
-	return outcome{action: a, targets: targets, merged: merged, err: err}
-}
-
-// actBatch starts the jobs of a batch; ok is false where there is no batch.
-func (s *Syncer) actBatch(ctx context.Context, cfg *config.Config, p *pool, a planner.Action) (_ outcome, ok bool) {
-	targets := p.prsOf(a.Targets)
-	if len(targets) == 0 {
-		var err error
-		if targets, err = s.pickBatch(ctx, cfg, p, a.Candidates, a.Limit); err != nil {
-			return outcome{action: waiting("batch-failed", "No batch could be made."), err: err}, true
-		}
-	}
-	if len(targets) < 2 {
-		return outcome{}, false
-	}
-	req, err := s.requirementsOf(ctx, cfg, p.BaseSHA, targets...)
-	if err != nil {
-		return outcome{action: waiting("batch-failed", "It is not known what the batch requires."), err: err}, true
-	}
-	return outcome{action: a, targets: targets, err: s.trigger(ctx, cfg, p, targets, req.Presubmits)}, true
-}
-
-func waiting(code planner.Code, sentence string) planner.Action {
-	return planner.Action{Kind: planner.Wait, Code: code, Sentence: sentence}
+	return out
 }
 
 // poolFailed tells everyone what he should know of an error.
@@ -281,7 +250,7 @@ func (s *Syncer) poolFailed(ctx context.Context, p *pool, view *Pool, err error)
 }
 
 // record remembers and counts what was done.
-func (s *Syncer) record(p *pool, view *Pool, done outcome) {
+func (s *Syncer) record(p *pool, view *Pool, done *executor.Outcome, problem error) {
 	labels := []string{p.Org, p.Repo, p.Branch}
 	m := s.Metrics
 	m.pooled.WithLabelValues(labels...).Set(float64(len(p.PRs)))
@@ -293,23 +262,31 @@ func (s *Syncer) record(p *pool, view *Pool, done outcome) {
 	if s.DryRun {
 		return
 	}
-	if len(done.merged) > 0 {
-		m.merges.WithLabelValues(labels...).Observe(float64(len(done.merged)))
+	if len(done.Merged) > 0 {
+		m.merges.WithLabelValues(labels...).Observe(float64(len(done.Merged)))
 	}
-	switch done.action.Kind {
+	switch done.Action.Kind {
 	case planner.Trigger, planner.TriggerBatch:
-		m.retests.WithLabelValues(append(labels, string(done.action.Kind))...).Add(float64(len(done.targets)))
+		n := len(done.Targets)
+		for _, start := range done.Action.Starts {
+			n = max(n, len(start.Pulls))
+		}
+		m.retests.WithLabelValues(append(labels, string(done.Action.Kind))...).Add(float64(n))
 	case planner.Merge, planner.MergeBatch:
-		s.noteMerged(done.merged)
 	default:
 		return
 	}
-	r := history.Record{Time: s.Now().UTC(), Action: string(done.action.Kind), BaseSHA: p.BaseSHA, TenantIDs: view.TenantIDs}
-	if done.err != nil {
-		r.Err = done.err.Error()
+	r := history.Record{Time: s.Now().UTC(), Action: string(done.Action.Kind), BaseSHA: p.BaseSHA, TenantIDs: view.TenantIDs}
+	if problem != nil {
+		r.Err = problem.Error()
 	}
-	for _, pr := range done.targets {
+	for _, pr := range view.Target {
 		r.Target = append(r.Target, prowv1.Pull{Number: pr.Number, Author: pr.AuthorLogin, SHA: pr.HeadRefOID, Title: pr.Title, HeadRef: pr.HeadRefName})
+	}
+	if len(done.Merged) < len(done.Targets) {
+		for _, h := range done.Merged {
+			r.Merged = append(r.Merged, h.Number)
+		}
 	}
 	s.History.Add(p.key(), r)
 }

@@ -64,9 +64,10 @@ func (s *Syncer) pickBatch(ctx context.Context, cfg *config.Config, p *pool, can
 	return picked, nil
 }
 
-// trigger starts jobs for pull requests, one by itself or several together. Jobs
-// that were started already, by this process or one before, are not started again.
-func (s *Syncer) trigger(ctx context.Context, cfg *config.Config, p *pool, prs []*PullRequest, presubmits []*config.Presubmit) error {
+// trigger starts jobs for pull requests: as a batch, which reports to none of them,
+// or as presubmits of a single one. Jobs that were started already, by this process
+// or one before, are not started again.
+func (s *Syncer) trigger(ctx context.Context, cfg *config.Config, p *pool, prs []*PullRequest, presubmits []*config.Presubmit, batch bool) error {
 	refs := s.Provider.Refs(cfg, p.BaseSHA, prs)
 	started := map[string]bool{}
 	for _, job := range presubmits {
@@ -74,14 +75,14 @@ func (s *Syncer) trigger(ctx context.Context, cfg *config.Config, p *pool, prs [
 			continue
 		}
 		started[job.Context] = true
-		if err := s.start(ctx, cfg, job, refs, prs); err != nil {
+		if err := s.start(ctx, cfg, job, refs, prs, batch); err != nil {
 			return fmt.Errorf("start job %s for %s: %w", job.Name, p.key(), err)
 		}
 	}
 	return nil
 }
 
-func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Presubmit, refs prowv1.Refs, prs []*PullRequest) error {
+func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Presubmit, refs prowv1.Refs, prs []*PullRequest, batch bool) error {
 	labels, annotations := s.Provider.Marks(job, prs)
 	if labels == nil {
 		labels = map[string]string{}
@@ -91,10 +92,13 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 		prowjob.RequireScheduling(cfg.Scheduler.Enabled), prowjob.InNamespace(cfg.ProwJobNamespace), prowjob.WithClock(s.Now),
 	}
 	parts := []string{"tide", job.Name, poolJobsKey(refs.Org, refs.Repo, refs.BaseRef, refs.BaseSHA)}
+	if batch && len(refs.Pulls) == 1 {
+		parts[0] = "tide-trial" // told from the presubmit
+	}
 	for _, pull := range refs.Pulls {
 		parts = append(parts, strconv.Itoa(pull.Number), pull.SHA)
 	}
-	if len(refs.Pulls) > 1 {
+	if batch {
 		live, err := jobs(ctx, s.Jobs, cfg.ProwJobNamespace, indexLiveBatch, liveBatchKey(job.Name, refs))
 		if err != nil || len(live) > 0 {
 			return err
@@ -115,7 +119,7 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 			return err
 		}
 		spec := prowjob.PresubmitSpec(job, refs)
-		if len(refs.Pulls) > 1 {
+		if batch {
 			spec = prowjob.BatchSpec(job, refs)
 		}
 		pj := prowjob.New(spec, labels, annotations, append(options, prowjob.WithName(name))...)
@@ -129,8 +133,9 @@ func (s *Syncer) start(ctx context.Context, cfg *config.Config, job *config.Pres
 	return fmt.Errorf("it failed %d times for the same commits", maxAttempts)
 }
 
-// JobClient reads and creates ProwJobs. Reads know the [Indexes].
+// JobClient reads, creates and aborts ProwJobs. Reads know the [Indexes].
 type JobClient interface {
 	client.Reader
 	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
+	Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error
 }

@@ -80,7 +80,7 @@ func newDay(b *testing.B, hours, pulls int) *day {
 	cluster := kubetest.Start(b)
 	d := &day{b: b, minutes: hours * 60, pulls: pulls, dir: b.TempDir(), ns: cluster.Namespace(b), api: apiClient(b, cluster)}
 	hookPort := freePort(b)
-	d.openForge(fmt.Sprintf("http://127.0.0.1:%d/hook", hookPort))
+	d.openForge()
 	front := d.serve(d.through(filepath.Join(bin, "prow")))
 	flags := []string{"--github-host=" + strings.TrimPrefix(front, "http://"), "--github-endpoint=" + front, "--github-graphql-endpoint=" + front + "/graphql",
 		"--github-token-path=" + d.write("token", "token-of-bot"), "--github-client.initial-delay=10ms"}
@@ -112,6 +112,8 @@ triggers:
 	start("status-reconciler", "--plugin-config="+pluginFile)
 	start("hook", "--plugin-config="+pluginFile, "--hmac-secret-file="+d.write("hmac", "s3cret"), "--store="+filepath.Join(d.dir, "hook.db"), "--cache-dir-base="+filepath.Join(d.dir, "hook"),
 		fmt.Sprintf("--port=%d", hookPort), "--bind-address=127.0.0.1", "--redelivery-interval="+(15*4*dayMinute).String()) // a minute takes about four of the shortest
+	// Only now: what nobody received would be asked for again all day long.
+	must(b, d.forge.Apply(ctx, local.Seed{Hooks: []local.Hook{{Owner: dayOrg, URL: fmt.Sprintf("http://127.0.0.1:%d/hook", hookPort), Secret: "s3cret"}}}))
 	return d
 }
 
@@ -131,7 +133,7 @@ func (d *day) jobs(names ...string) {
 	must(d.b, os.Rename(d.write("jobs.new", text), filepath.Join(d.dir, "jobs.yaml")))
 }
 
-func (d *day) openForge(hook string) {
+func (d *day) openForge() {
 	b := d.b
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(b, err)
@@ -150,7 +152,6 @@ func (d *day) openForge(hook string) {
 		Users: []local.User{{Login: "boss"}, {Login: "alice"}, {Login: "bob"}, {Login: "eve"}, {Login: "bot"}},
 		Orgs:  []local.SeedOrg{{Org: local.Org{Login: dayOrg}, Members: map[string]string{"boss": "admin", "bot": "admin", "alice": "member", "bob": "member"}}},
 		Repos: []local.SeedRepo{{Repo: local.Repo{Owner: dayOrg, Name: dayRepo}, Collaborators: map[string]string{"alice": "write", "bob": "write"}}},
-		Hooks: []local.Hook{{Owner: dayOrg, URL: hook, Secret: "s3cret"}},
 	}
 	for _, u := range seed.Users {
 		seed.Tokens = append(seed.Tokens, local.SeedToken{Login: u.Login, Token: "token-of-" + u.Login})
@@ -218,8 +219,8 @@ func (d *day) through(program string) http.Handler {
 type tally struct {
 	mu    sync.Mutex
 	count map[[2]string]int
-	// reads are the REST reads by template of their path.
-	reads map[string]int
+	// paths counts those of REST by method and template of the path.
+	paths map[string]int
 }
 
 var dayPaths = apimetrics.NewPaths()
@@ -237,10 +238,10 @@ func (t *tally) add(r *http.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.count == nil {
-		t.count, t.reads = map[[2]string]int{}, map[string]int{}
+		t.count, t.paths = map[[2]string]int{}, map[string]int{}
 	}
-	if kind == "REST reads" {
-		t.reads[dayPaths.Template(strings.TrimPrefix(r.URL.Path, "/api/v3"))]++
+	if kind != "GraphQL" {
+		t.paths[r.Method+" "+dayPaths.Template(strings.TrimPrefix(r.URL.Path, "/api/v3"))]++
 	}
 	t.count[[2]string{component, kind}]++
 }
@@ -394,6 +395,26 @@ func (d *day) runJobs(ctx context.Context) {
 	}
 }
 
+// open describes the pull requests that are open.
+func (d *day) open() (out []string) {
+	ctx, boss := d.b.Context(), d.as("boss")
+	pulls, _, err := boss.PullRequests.List(ctx, dayOrg, dayRepo, nil)
+	must(d.b, err)
+	for _, pr := range pulls {
+		text := fmt.Sprintf("#%d", pr.GetNumber())
+		for _, l := range pr.Labels {
+			text += " " + l.GetName()
+		}
+		statuses, _, err := boss.Repositories.GetCombinedStatus(ctx, dayOrg, dayRepo, pr.GetHead().GetSHA(), nil)
+		must(d.b, err)
+		for _, s := range statuses.Statuses {
+			text += fmt.Sprintf("; %s %s: %s", s.GetContext(), s.GetState(), s.GetDescription())
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
 func (d *day) report() {
 	b := d.b
 	var out strings.Builder
@@ -414,13 +435,16 @@ func (d *day) report() {
 			row(component, kind)
 		}
 	}
-	fmt.Fprintf(&out, "\nREST reads that were charged most:\n")
-	paths := slices.SortedFunc(maps.Keys(d.charged.reads), func(x, y string) int { return d.charged.reads[y] - d.charged.reads[x] })
-	for _, path := range paths[:min(len(paths), 12)] {
-		fmt.Fprintf(&out, "%8d of %8d  %s\n", d.charged.reads[path], d.asked.reads[path], path)
+	fmt.Fprintf(&out, "\nREST requests that were charged most:\n")
+	paths := slices.SortedFunc(maps.Keys(d.charged.paths), func(x, y string) int { return d.charged.paths[y] - d.charged.paths[x] })
+	for _, path := range paths[:min(len(paths), 20)] {
+		fmt.Fprintf(&out, "%8d of %8d  %s\n", d.charged.paths[path], d.asked.paths[path], path)
 	}
 	merged, _, err := d.as("boss").Search.Issues(b.Context(), "repo:o/r is:pr is:merged", nil)
 	must(b, err)
+	for _, pr := range d.open() {
+		fmt.Fprintln(&out, "still open:", pr)
+	}
 	b.Logf("%s\n%d of %d pull requests were merged", out.String(), merged.GetTotal(), d.pulls)
 	if merged.GetTotal() == 0 {
 		b.Error("tide merged nothing")

@@ -39,6 +39,8 @@ import (
 //	charged        of these, what the forge charged with ghproxy in between
 //	charged-direct what it charged without
 //	saved-reads    part of the charged reads that ghproxy saves
+//
+// BenchmarkTokenSavingDay is the same of all components and what they do by the clock.
 func BenchmarkTokenSaving(b *testing.B) {
 	bin := os.Getenv("PROW_BIN")
 	if bin == "" {

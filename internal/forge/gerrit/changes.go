@@ -37,6 +37,7 @@ type Change struct {
 	Project string `json:"project"`
 	Branch  string `json:"branch"`
 	Subject string `json:"subject"`
+	Topic   string `json:"topic"`
 	Status  string `json:"status"`
 	Updated Time   `json:"updated"`
 	// SubmitType is absent from merged changes.
@@ -200,6 +201,21 @@ func (c *Client) QueryChanges(ctx context.Context, instance, query string, pageS
 			return out, nil
 		}
 	}
+}
+
+// SubmittedTogether finds the changes that Gerrit would submit with a change,
+// because it is made on them or has their topic, and it counts those that this
+// account may not see. The change itself is not among them.
+func (c *Client) SubmittedTogether(ctx context.Context, instance, id string) (others []*Change, hidden int, err error) {
+	var answer struct {
+		Changes []*Change `json:"changes"`
+		Hidden  int       `json:"non_visible_changes"`
+	}
+	query := url.Values{"o": {"NON_VISIBLE_CHANGES"}}
+	if err := c.do(ctx, http.MethodGet, instance, []string{"changes", plainID(id), "submitted_together"}, query, nil, &answer); err != nil {
+		return nil, 0, fmt.Errorf("find what is submitted with change %s of %s: %w", id, instance, err)
+	}
+	return slices.DeleteFunc(answer.Changes, func(other *Change) bool { return other.ID == id }), answer.Hidden, nil
 }
 
 // BranchRevision is the commit that a branch points at.

@@ -16,6 +16,9 @@ type Trigger struct {
 	OnlyOrgMembers bool `json:"only_org_members,omitempty"`
 	// IgnoreOkToTest makes /ok-to-test do nothing. Default: false.
 	IgnoreOkToTest bool `json:"ignore_ok_to_test,omitempty"`
+	// OkToTestPerCommit makes /ok-to-test count for the commit it was said about
+	// only, so that commits pushed later wait for it again. Default: false.
+	OkToTestPerCommit bool `json:"ok_to_test_per_commit,omitempty"`
 	// TriggerGitHubWorkflows makes commands also run GitHub's own workflows. Default: false.
 	TriggerGitHubWorkflows bool `json:"trigger_github_workflows,omitempty"`
 	// OrgInvite says whether frequent authors are invited to join.

@@ -90,13 +90,25 @@ func (p *pull) obey(ctx context.Context, e *github.CommentEvent, text string) er
 	if err != nil {
 		return err
 	}
+	hasOk := github.HasLabel(plugins.LabelOkToTest, labels)
+	okCounts := hasOk
+	if hasOk {
+		if okCounts, err = p.vouchedFor(ctx); err != nil {
+			return err
+		}
+	}
 	change := decideLabels(labelSituation{
 		okToTest: config.IsOkToTest(text) && !p.trigger.IgnoreOkToTest, cancel: okToTestCancelRe.MatchString(text) && !p.trigger.IgnoreOkToTest,
 		commenterTrusted: commenter.Trusted,
-		hasOk:            github.HasLabel(plugins.LabelOkToTest, labels), hasNeeds: github.HasLabel(plugins.LabelNeedsOkToTest, labels),
+		hasOk:            hasOk, okCounts: okCounts, hasNeeds: github.HasLabel(plugins.LabelNeedsOkToTest, labels),
 	})
 	if change.refuse {
 		return p.agent.Reply(ctx, e, "Only trusted users can take `/ok-to-test` back: "+commenter.Reason+".")
+	}
+	if change.vouch {
+		if err := p.vouch(ctx, e.User.Login); err != nil {
+			return err
+		}
 	}
 	if err := p.changeLabels(ctx, change); err != nil || change.stop {
 		return err
@@ -116,12 +128,14 @@ type labelSituation struct {
 	// okToTest and cancel are what the comment holds, where the repository honours it.
 	okToTest, cancel bool
 	commenterTrusted bool
-	hasOk, hasNeeds  bool
+	// okCounts: the label that allows tests is set, and about the head.
+	hasOk, okCounts, hasNeeds bool
 }
 
 // labelChange is that decision.
 type labelChange struct {
-	addOk, removeOk, addNeeds, removeNeeds bool
+	// vouch: the commenter allows the tests of the head.
+	vouch, addOk, removeOk, addNeeds, removeNeeds bool
 	// refuse: the commenter may not do that. stop: there is nothing more to do.
 	refuse, stop bool
 }
@@ -136,7 +150,7 @@ func decideLabels(s labelSituation) labelChange {
 		return labelChange{removeOk: s.hasOk, addNeeds: !s.hasNeeds, stop: true}
 	}
 	vouched := s.okToTest && s.commenterTrusted
-	return labelChange{addOk: vouched && !s.hasOk, removeNeeds: s.hasNeeds && (vouched || s.hasOk)}
+	return labelChange{vouch: vouched && !s.okCounts, addOk: vouched && !s.hasOk, removeNeeds: s.hasNeeds && (vouched || s.okCounts)}
 }
 
 func (p *pull) changeLabels(ctx context.Context, c labelChange) error {

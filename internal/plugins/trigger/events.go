@@ -35,9 +35,7 @@ var reactions = map[string]func(context.Context, *pull, *github.PullRequestEvent
 		}
 		return buildIfTrusted(ctx, p, e)
 	},
-	github.ActionSynchronize: func(ctx context.Context, p *pull, e *github.PullRequestEvent) error {
-		return errors.Join(abort(ctx, p, e), buildIfTrusted(ctx, p, e))
-	},
+	github.ActionSynchronize:      synchronized,
 	github.ActionLabeled:          labeled,
 	github.ActionClosed:           abort,
 	github.ActionConvertedToDraft: abort,
@@ -104,6 +102,9 @@ func labeled(ctx context.Context, p *pull, e *github.PullRequestEvent) error {
 		// To be allowed to label is less than to be trusted.
 		sender, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, e.Sender)
 		if err != nil || !sender.Trusted {
+			return err
+		}
+		if err := p.vouch(ctx, e.Sender.Login); err != nil {
 			return err
 		}
 		return p.startAutomatic(ctx)

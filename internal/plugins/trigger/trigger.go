@@ -31,7 +31,7 @@ func New() *plugins.Plugin {
 		Description: "The trigger plugin starts tests in reaction to commands and pull request events. " +
 			"Tests start by themselves for pull requests of trusted authors; those of others wait until a trusted user comments /ok-to-test.",
 		Config:  describeConfig,
-		Snippet: "triggers:\n- repos:\n  - org/repo\n  join_org_url: https://github.com/kubernetes/community/blob/master/community-membership.md\n  only_org_members: true\n",
+		Snippet: "triggers:\n- repos:\n  - org/repo\n  join_org_url: https://github.com/kubernetes/community/blob/master/community-membership.md\n  only_org_members: true\n  ok_to_test_per_commit: true\n",
 		Labels: []plugins.ManagedLabel{
 			{Name: plugins.LabelNeedsOkToTest, Present: "the author is not trusted, so no tests run until a trusted user comments /ok-to-test"},
 			{Name: plugins.LabelOkToTest, Present: "a trusted user has allowed tests"},
@@ -86,6 +86,9 @@ func describeConfig(cfg *pluginconfig.Configuration, repos []string) map[string]
 			trusted += ", and collaborators of the repository"
 		}
 		out[full] = fmt.Sprintf("Trusted are %s.", trusted)
+		if t.OkToTestPerCommit && !t.IgnoreOkToTest {
+			out[full] += " /ok-to-test counts for the commits that are there when it is said; later ones need it again."
+		}
 	}
 	return out
 }
@@ -97,7 +100,8 @@ type pullTrust struct {
 	labels []github.Label
 }
 
-// trustOf asks whether a pull request is trusted: for its author or by its label.
+// trustOf asks whether a pull request is trusted: for its author or by its label,
+// which has to be about the head where the repository wants that.
 func (p *pull) trustOf(ctx context.Context, author github.User) (pullTrust, error) {
 	trust, err := plugins.TrustedUser(ctx, p.agent.GitHub, p.trigger, p.org, p.repo, author)
 	if err != nil || trust.Trusted {
@@ -107,5 +111,11 @@ func (p *pull) trustOf(ctx context.Context, author github.User) (pullTrust, erro
 	if err != nil {
 		return pullTrust{}, err
 	}
-	return pullTrust{trusted: github.HasLabel(plugins.LabelOkToTest, labels), labels: labels}, nil
+	trusted := github.HasLabel(plugins.LabelOkToTest, labels)
+	if trusted {
+		if trusted, err = p.vouchedFor(ctx); err != nil {
+			return pullTrust{}, err
+		}
+	}
+	return pullTrust{trusted: trusted, labels: labels}, nil
 }

@@ -129,13 +129,15 @@ func TestLabelsOfTrust(t *testing.T) {
 		in   labelSituation
 		want labelChange
 	}{
-		"nothing is said":                 {labelSituation{commenterTrusted: true, hasNeeds: true}, labelChange{}},
-		"both labels are a contradiction": {labelSituation{hasOk: true, hasNeeds: true}, labelChange{removeNeeds: true}},
-		"a trusted user vouches":          {labelSituation{okToTest: true, commenterTrusted: true, hasNeeds: true}, labelChange{addOk: true, removeNeeds: true}},
-		"and again":                       {labelSituation{okToTest: true, commenterTrusted: true, hasOk: true}, labelChange{}},
+		"nothing is said":                                    {labelSituation{commenterTrusted: true, hasNeeds: true}, labelChange{}},
+		"both labels are a contradiction":                    {labelSituation{hasOk: true, okCounts: true, hasNeeds: true}, labelChange{removeNeeds: true}},
+		"a trusted user vouches":                             {labelSituation{okToTest: true, commenterTrusted: true, hasNeeds: true}, labelChange{vouch: true, addOk: true, removeNeeds: true}},
+		"the label is about another commit":                  {labelSituation{okToTest: true, commenterTrusted: true, hasOk: true, hasNeeds: true}, labelChange{vouch: true, removeNeeds: true}},
+		"and does not count":                                 {labelSituation{commenterTrusted: true, hasOk: true, hasNeeds: true}, labelChange{}},
+		"and again":                                          {labelSituation{okToTest: true, commenterTrusted: true, hasOk: true, okCounts: true}, labelChange{}},
 		"an untrusted user on the pull request of a trusted": {labelSituation{okToTest: true, hasNeeds: true}, labelChange{}},
-		"a trusted user takes it back":                       {labelSituation{cancel: true, commenterTrusted: true, hasOk: true}, labelChange{removeOk: true, addNeeds: true, stop: true}},
-		"an untrusted user may not":                          {labelSituation{cancel: true, hasOk: true}, labelChange{refuse: true, stop: true}},
+		"a trusted user takes it back":                       {labelSituation{cancel: true, commenterTrusted: true, hasOk: true, okCounts: true}, labelChange{removeOk: true, addNeeds: true, stop: true}},
+		"an untrusted user may not":                          {labelSituation{cancel: true, hasOk: true, okCounts: true}, labelChange{refuse: true, stop: true}},
 		"of both in one comment the careful one wins":        {labelSituation{okToTest: true, cancel: true, commenterTrusted: true, hasNeeds: true}, labelChange{stop: true}},
 	} {
 		if got := decideLabels(tc.in); got != tc.want {
@@ -152,4 +154,58 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q became %q", text, rest)
 		}
 	})
+}
+
+func TestTrustOfEachCommit(t *testing.T) {
+	w := newWorld(t, plugintest.Options{Plugins: "triggers: [{repos: [o], only_org_members: true, ok_to_test_per_commit: true}]"})
+	w.Collaborator("eve", "write")
+	w.Collaborator("alice", "write")
+	n := change(w, "eve", "change")
+	w.WantLabels(n, "needs-ok-to-test")
+	w.Comment("alice", n, "/ok-to-test")
+	w.WantLabels(n, "ok-to-test")
+	w.WantJobs("a")
+	first := w.Head("change")
+	if got := w.Statuses(first)[VouchContext]; got != "success: alice allowed the tests of this commit" {
+		t.Errorf("status %q", got)
+	}
+	w.Comment("eve", n, "/test a")
+	w.WantJobs("a")
+
+	push := func(login, content string) {
+		t.Helper()
+		w.PushAs(login, "change", map[string]string{"more": content})
+	}
+	push("eve", "1")
+	w.WantLabels(n, "needs-ok-to-test")
+	w.WantComments(n, "/ok-to-test", "needed again")
+	w.HandleAgain("pull_request/synchronize")
+	w.WantComments(n, "/ok-to-test", "needed again")
+	w.Comment("eve", n, "/test a")
+	w.WantComments(n, "/ok-to-test", "needed again", "Cannot trigger testing")
+	w.WantJobs("")
+
+	w.AddLabel("alice", n, "ok-to-test") // by hand is as by comment
+	w.WantJobs("a")
+	w.Comment("eve", n, "/test a")
+	w.WantJobs("a")
+	push("alice", "2") // a trusted user knows what they push
+	w.WantJobs("a")
+	w.AddLabel("boss", n, "needs-ok-to-test")
+	w.Comment("alice", n, "/test a")
+	w.WantLabels(n, "ok-to-test")
+	w.WantJobs("a")
+	push("eve", "3")
+	w.WantJobs("")
+	w.WantComments(n, "/ok-to-test", "needed again", "Cannot trigger testing")
+	w.Comment("bob", n, "/ok-to-test")
+	w.WantLabels(n, "ok-to-test")
+	w.WantJobs("a")
+
+	// The label alone, such as that of before the setting, says nothing of the head.
+	w.Push("other", map[string]string{"x": "z"})
+	m := w.Pull("eve", "other", "T", "")
+	w.AddLabel("bot", m, "ok-to-test")
+	w.Comment("eve", m, "/test a")
+	w.WantJobs("")
 }

@@ -28,6 +28,8 @@ type Record struct {
 	BaseSHA string        `json:"baseSHA,omitempty"`
 	Target  []prowv1.Pull `json:"target,omitempty"`
 	Err     string        `json:"err,omitempty"`
+	// Merged are the numbers of those of Target that were merged, where not all were.
+	Merged []int `json:"merged,omitempty"`
 	// TenantIDs say whose jobs the pool has.
 	TenantIDs []string `json:"tenantids"`
 }
@@ -107,6 +109,14 @@ func (h *History) allLocked() map[string][]Record {
 		out[pool] = newest
 	}
 	return out
+}
+
+// Of returns the last records of a pool, at most n, the oldest first.
+func (h *History) Of(pool string, n int) []Record {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := h.records[pool]
+	return slices.Clone(list[max(0, len(list)-n):])
 }
 
 // Flush writes the document if anything was added since the last time.

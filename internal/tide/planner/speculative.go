@@ -87,6 +87,8 @@ type view struct {
 	going int
 	ask   [][]Head
 	asked map[string]bool
+	// present are the numbers of the pool.
+	present map[int]bool
 }
 
 // Numbers of those that are in neither list.
@@ -109,7 +111,7 @@ func (s *Speculation) ahead() int {
 }
 
 func newView(s *Snapshot) *view {
-	v := &view{s: s, at: map[Head]int{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
+	v := &view{s: s, at: map[Head]int{}, present: map[int]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
 	ahead := spec.ahead()
@@ -127,7 +129,7 @@ func newView(s *Snapshot) *view {
 		merged = merged.with(window + i)
 	}
 	for i := range s.Pulls {
-		v.at[s.Pulls[i].Head] = gone
+		v.at[s.Pulls[i].Head], v.present[s.Pulls[i].Number] = gone, true
 	}
 	for i, p := range v.queue {
 		v.at[p.Head] = i
@@ -150,12 +152,25 @@ func (v *view) failedAlone(i int) int {
 	return n
 }
 
+// failedHere counts the tests that a pull request failed by itself on the commit
+// where the branch is now. If the branch itself is broken it is not to blame, but one
+// more run of the same tree would tell nothing new: it waits for the branch to move.
+func (v *view) failedHere(i int) int {
+	n := 0
+	for k := range v.trials {
+		if o := &v.trials[k]; o.verdict == failed && o.trial.Base == v.s.BaseSHA && o.set.waiting() == 1 && o.set.has(i) {
+			n += max(o.failures, 1)
+		}
+	}
+	return n
+}
+
 // eject tells those that are to blame, and whoever depends on them.
 func (v *view) eject() {
 	for i, p := range v.queue {
 		guilt := v.know.guilt(i)
 		switch n := v.failedAlone(i); {
-		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect:
+		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect, v.failedHere(i) >= enough:
 			v.ejected = v.ejected.with(i)
 			v.reasons[p.Number] = Reason{
 				Code:     CodeEjected,
@@ -195,6 +210,9 @@ func (v *view) rest(t *Trial) (pulls []Head, exact bool) {
 		switch at, ok := v.at[h]; {
 		case ok && at >= 0 && at < window:
 			pulls = append(pulls, h)
+		case !ok && t.Behind < 0 && !v.present[h.Number]:
+			// It has left the pool, and nobody knows how the branch got here: it may have
+			// been merged. The tree will tell.
 		case !ok || at == gone:
 			return nil, false
 		}
@@ -268,9 +286,21 @@ func (v *view) land() *Action {
 			a.Kind = Merge
 			a.Sentence = fmt.Sprintf("%s passed every required job as it will be on the branch.", numbers(pulls))
 		}
+		a.Stops = v.useless(v.set(pulls))
 		return a
 	}
 	return nil
+}
+
+// useless are the tests that are going on of nobody but those that are merged now.
+func (v *view) useless(merged members) []string {
+	var out []string
+	for _, o := range v.running {
+		if o.strangers == 0 && merged.holds(o.set.pending()) {
+			out = append(out, o.trial.ID)
+		}
+	}
+	return out
 }
 
 // proven tells whether every required context passed for what the list makes.

@@ -33,11 +33,17 @@ type simulation struct {
 	stamp    int
 
 	commits []commit
-	landed  []planner.Head
+	// landed are the merges that the history of the automation has: what a killed
+	// process merged last is not there. before is how many there were when the branch
+	// was at a commit from which something was merged.
+	landed []planner.Head
+	before map[string]int
+	// merged are all merges.
+	merged  []planner.Head
 	redFrom time.Duration
-	// foreign counts pushes of others; lastForeign is the commit of the latest.
-	foreign, lastForeign int
-	blocked              bool
+	// foreign counts pushes of others.
+	foreign int
+	blocked bool
 
 	trials       []*trial
 	byKey        map[string]*trial
@@ -67,6 +73,10 @@ type simulation struct {
 	snap    planner.Snapshot
 }
 
+// runawayRuns is how many runs a pull request may cost on average. A planner that
+// starts more starts and stops without end, and is not played any longer.
+const runawayRuns = 100
+
 type refusal struct {
 	text  string
 	until time.Duration
@@ -91,7 +101,7 @@ func start(sc Scenario, plan planner.Planner) *simulation {
 		sc: &sc, plan: plan, lots: newLots(sc.Seed), end: time.Duration(sc.Hours * float64(time.Hour)),
 		byKey: map[string]*trial{}, proofs: map[proofKey]*proof{}, names: map[uint64][]string{},
 		report: &Report{Scenario: sc.Name, Seed: sc.Seed},
-		last:   -time.Duration(sc.Tide.SyncPeriod), lastForeign: -1,
+		last:   -time.Duration(sc.Tide.SyncPeriod), before: map[string]int{},
 	}
 	s.faults = s.lots.apart(aboutFaults)
 	s.commits = []commit{{sha: "b0", hash: mix(sc.Seed + 1)}}
@@ -170,6 +180,10 @@ func (s *simulation) play(arrivals []Arrival) {
 			continue
 		}
 		if s.draining && (len(s.open) == 0 || at > s.end+time.Duration(s.sc.Drain*float64(time.Hour))) {
+			return
+		}
+		if s.report.Runs > runawayRuns*(len(arrivals)+runawayRuns) {
+			s.report.Runaway = true
 			return
 		}
 		s.now = max(s.now, at)
@@ -274,7 +288,6 @@ func (s *simulation) foreignMove(failing uint64) {
 	s.foreign++
 	s.report.Foreign++
 	s.move(s.base().hash^mix(uint64(s.foreign)+0xf0f0<<40), failing)
-	s.lastForeign = len(s.commits) - 1
 }
 
 // round is one of the automation.
@@ -296,6 +309,7 @@ func (s *simulation) round() {
 		return
 	}
 	out := &s.outcome
+	s.remember(out)
 	if len(out.Refused) > 0 {
 		s.report.unchecked(s, out.Refused)
 	}
@@ -314,6 +328,32 @@ func (s *simulation) round() {
 		s.stir()
 	}
 	s.verdicts(out)
+}
+
+// remember writes into the history what was merged.
+func (s *simulation) remember(out *executor.Outcome) {
+	if out.Action.Kind != planner.Merge && out.Action.Kind != planner.MergeBatch {
+		return
+	}
+	if _, ok := s.before[s.snap.BaseSHA]; !ok {
+		s.before[s.snap.BaseSHA] = len(s.landed)
+	}
+	s.landed = append(s.landed, out.Merged...)
+	if out.Action.Exact && len(out.Merged) > 0 {
+		s.early = true // what is tested next goes on top of that
+	}
+}
+
+// behind is how many merges the history has since the branch was at a commit;
+// negative where it does not know.
+func (s *simulation) behind(base, now int) int {
+	if base == now {
+		return 0
+	}
+	if n, ok := s.before[s.commits[base].sha]; ok && len(s.landed)-n <= landedKept {
+		return len(s.landed) - n
+	}
+	return -1
 }
 
 // decide has the executor make a round; it tells whether the process was killed.
@@ -335,7 +375,7 @@ func (s *simulation) verdicts(out *executor.Outcome) {
 	for i := range s.snap.Pulls {
 		h := s.snap.Pulls[i].Head
 		reason, ok := out.Plan.Reasons[h.Number]
-		if !ok || reason.Code != codeEjected {
+		if !ok || reason.Code != planner.CodeEjected {
 			continue
 		}
 		p := s.pulls[h.Number-1]
@@ -347,9 +387,6 @@ func (s *simulation) verdicts(out *executor.Outcome) {
 	}
 	s.prune()
 }
-
-// codeEjected is the reason of a pull request that the planner holds to be broken.
-const codeEjected planner.Code = "ejected"
 
 // blame finds the runs that speak against a pull request.
 func (s *simulation) blame(p *pull, with []planner.Head) {

@@ -47,6 +47,8 @@ func (s *simulation) snapshot() *planner.Snapshot {
 		out.Pulls = append(out.Pulls, pull)
 	}
 	s.knownTests(out, at)
+	known := out.Speculation.Trials
+	out.Speculation.Trials = known[max(0, len(known)-trialsKept):]
 	for h, r := range s.refused {
 		if r.until <= s.now {
 			delete(s.refused, h)
@@ -66,14 +68,14 @@ func (s *simulation) knownTests(out *planner.Snapshot, at int) {
 		if len(t.jobs) == 0 {
 			continue
 		}
-		behind := at - t.base
-		if t.base < s.lastForeign || behind > landedKept {
-			behind = -1
+		if !s.sc.Compatible {
+			if required, ok := s.concerns(t); ok {
+				out.Speculation.Trials = append(out.Speculation.Trials, planner.Trial{
+					ID: t.id, Base: s.commits[t.base].sha, Behind: s.behind(t.base, at), Pulls: t.heads, Tree: t.tree,
+					Required: s.contextNames(required), Runs: t.runs, Overdue: s.overdue(t),
+				})
+			}
 		}
-		out.Speculation.Trials = append(out.Speculation.Trials, planner.Trial{
-			ID: t.id, Base: s.commits[t.base].sha, Behind: behind, Pulls: t.heads, Tree: t.tree,
-			Required: t.names, Runs: t.runs, Overdue: s.overdue(t),
-		})
 		if t.base != at {
 			continue
 		}
@@ -85,6 +87,18 @@ func (s *simulation) knownTests(out *planner.Snapshot, at int) {
 		}
 		out.Batches = append(out.Batches, planner.Batch{Pulls: t.heads, Runs: t.runs, Required: t.names})
 	}
+}
+
+// concerns tells whether a trial says something about the pool, where one of its
+// members is in it, and what those of them require.
+func (s *simulation) concerns(t *trial) (required uint64, ok bool) {
+	for i, p := range t.pulls {
+		if p.head == t.heads[i] && p.pending() {
+			required |= p.required
+			ok = true
+		}
+	}
+	return required, ok
 }
 
 func (s *simulation) overdue(t *trial) bool {

@@ -34,13 +34,16 @@ func (s *teller) expect(what string, args []string) error {
 	plan := &s.outcome.Plan
 	switch what {
 	case "merged": // all that were merged so far, in order
-		return same(shown(s.landed))
+		return same(shown(s.merged))
+	case "all-merged": // the same in order of numbers
+		heads := slices.SortedFunc(slices.Values(s.merged), func(a, b planner.Head) int { return a.Number - b.Number })
+		return same(shown(heads))
 	case "not":
 		if want != "merged" {
 			return fmt.Errorf("expected: expect not merged")
 		}
-		if len(s.landed) > 0 {
-			return fmt.Errorf("got %s", shown(s.landed))
+		if len(s.merged) > 0 {
+			return fmt.Errorf("got %s", shown(s.merged))
 		}
 	case "running": // all trials that are going on
 		return same(s.runningLike(args, 0))

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,10 +24,11 @@ import (
 //	pass 1,2; tick; expect merged 1 2
 //
 // At the end of every story nothing may have been merged that was not proven, and
-// the executor must not have had to refuse anything.
+// the executor must not have had to refuse anything. A story with the command unmet
+// says what a planner should do and does not yet; it fails when it does.
 
 // minStories is how many there are at least.
-const minStories = 140
+const minStories = 200
 
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("stories/*.story")
@@ -112,20 +114,39 @@ func tell(t *testing.T, file string, st story) {
 		}
 		return false, false, false
 	}
+	unmet := len(st.lines) > 0 && slices.ContainsFunc(st.lines, func(l line) bool { return l.text == "unmet" })
+	err := s.tell(file, st)
+	switch {
+	case errors.Is(err, errNoPlanner):
+		t.Skip(err)
+	case err != nil && unmet:
+		t.Skipf("not met yet: %v", err)
+	case err != nil:
+		t.Fatal(err)
+	case unmet:
+		t.Error("it is met: take unmet out of the story")
+	}
+}
+
+// tell returns how the story fails.
+func (s *teller) tell(file string, st story) error {
 	for _, l := range st.lines {
+		if l.text == "unmet" {
+			continue
+		}
 		if err := s.command(strings.Fields(l.text)); err != nil {
-			t.Fatalf("%s:%d: %s: %v\n%s", file, l.number, l.text, err, s.describe())
+			return fmt.Errorf("%s:%d: %s: %w\n%s", file, l.number, l.text, err, s.describe())
 		}
 	}
-	if s.report.Violated > 0 {
-		t.Errorf("%s: %s", file, strings.Join(s.report.Violations, "\n"))
+	switch {
+	case s.report.Violated > 0:
+		return fmt.Errorf("%s: %s", file, strings.Join(s.report.Violations, "\n"))
+	case s.report.Unchecked > 0 && !s.allowed["refused-proposals"]:
+		return fmt.Errorf("%s: the executor refused %s", file, strings.Join(s.report.Complaints, "\n"))
+	case s.report.Untested > 0 && !s.allowed["untested"]:
+		return fmt.Errorf("%s: untested combinations were merged", file)
 	}
-	if s.report.Unchecked > 0 && !s.allowed["refused-proposals"] {
-		t.Errorf("%s: the executor refused %s", file, strings.Join(s.report.Complaints, "\n"))
-	}
-	if s.report.Untested > 0 && !s.allowed["untested"] {
-		t.Errorf("%s: untested combinations were merged", file)
-	}
+	return nil
 }
 
 // describe says where a story stands.
@@ -133,7 +154,7 @@ func (s *teller) describe() string {
 	var b strings.Builder
 	a := &s.outcome.Action
 	fmt.Fprintf(&b, "the last action is %s (%s) of %s: %s\n", a.Kind, a.Code, shown(a.Targets), a.Sentence)
-	fmt.Fprintf(&b, "merged: %s; running: %s; error: %v\n", shown(s.landed), s.running(0), s.outcome.Err)
+	fmt.Fprintf(&b, "merged: %s; running: %s; error: %v\n", shown(s.merged), s.running(0), s.outcome.Err)
 	for i := range s.snap.Pulls {
 		n := s.snap.Pulls[i].Number
 		if r, ok := s.outcome.Plan.Reasons[n]; ok {

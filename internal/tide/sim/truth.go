@@ -56,7 +56,7 @@ func (s *simulation) land(p *pull, u *unit) {
 	}
 	p.merged, p.mergedAt = true, len(s.commits)
 	s.move(hash, failing)
-	s.landed = append(s.landed, p.head)
+	s.merged = append(s.merged, p.head)
 	u.merged = append(u.merged, p)
 	u.late = u.late || u.failed
 	s.report.merge(s, p)

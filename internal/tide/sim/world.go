@@ -16,6 +16,7 @@ const (
 	retryTakes  = 12 * time.Second
 	restarts    = 30 * time.Second
 	landedKept  = 200
+	trialsKept  = 512
 	unfinished  = time.Duration(1<<63 - 1)
 	afterJobEnd = time.Second
 )

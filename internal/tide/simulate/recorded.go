@@ -82,7 +82,8 @@ func arrivals(file string, content []byte) ([]sim.Arrival, error) {
 	return out, nil
 }
 
-// mergedOfBatch finds in the error of a batch which members were merged.
+// mergedOfBatch finds in the error of a batch which members were merged, for
+// histories that do not say so otherwise.
 var mergedOfBatch = regexp.MustCompile(`merged \[([0-9 ]*)\]`)
 
 // convert turns a history of the merge automation into recorded arrivals of a pool.
@@ -140,6 +141,12 @@ func convert(w io.Writer, content []byte, pool string) error {
 func mergedIn(r *history.Record) map[int]bool {
 	out := map[int]bool{}
 	if r.Action != string(planner.Merge) && r.Action != string(planner.MergeBatch) {
+		return out
+	}
+	if len(r.Merged) > 0 {
+		for _, n := range r.Merged {
+			out[n] = true
+		}
 		return out
 	}
 	if r.Err != "" {

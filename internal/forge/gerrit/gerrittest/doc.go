@@ -8,8 +8,8 @@
 //
 // What it has: queries with the operators status, is, label, branch, project and
 // change, with brackets, OR and negation, in pages; changes; branches; reviews
-// with messages and votes; submission of a change with those it depends on; the
-// own account. What it does not have: pushes for review (a test opens changes by
+// with messages and votes; submission of a change with those it depends on, and
+// which these are; the own account. What it does not have: pushes for review (a test opens changes by
 // [Server.Open]), topics, submit requirements other than labels, drafts, robots,
 // and permissions beyond who may submit. Unknown operators and options are refused,
 // as Gerrit does.

@@ -108,6 +108,8 @@ func (s *Server) route(r *http.Request, path []string, authenticated bool) (any,
 	switch {
 	case get && len(rest) == 0:
 		return s.info(number, c, r.URL.Query()["o"])
+	case get && slices.Equal(rest, []string{"submitted_together"}):
+		return s.together(c, r.URL.Query()["o"])
 	case post && slices.Equal(rest, []string{"submit"}):
 		return s.submitted(number, c)
 	}
@@ -152,6 +154,28 @@ func (s *Server) submitted(number int, c *change) (any, error) {
 		return nil, err
 	}
 	return s.info(number, c, nil)
+}
+
+// together are the changes that are submitted with a change; none where that is
+// only the change itself.
+func (s *Server) together(c *change, options []string) (any, error) {
+	if !slices.Equal(options, []string{"NON_VISIBLE_CHANGES"}) {
+		return nil, httpError{http.StatusBadRequest, "only the form with NON_VISIBLE_CHANGES is known"}
+	}
+	list := []any{}
+	if others := s.dependencies(c); len(others) > 0 {
+		for i, one := range s.changes {
+			if one != c && !slices.Contains(others, one) {
+				continue
+			}
+			info, err := s.info(i+1, one, nil)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, info)
+		}
+	}
+	return map[string]any{"changes": list, "non_visible_changes": 0}, nil
 }
 
 func (s *Server) submitType(c *change) string {

@@ -138,6 +138,12 @@ func TestConflictsAndDependencies(t *testing.T) {
 	for _, n := range []int{first, second, third} {
 		s.Approve(n)
 	}
+	if others, hidden, err := c.SubmittedTogether(t.Context(), s.URL, s.ID(third)); err != nil || hidden != 0 || len(others) != 1 || others[0].Number != first {
+		t.Errorf("with the third is submitted %+v, %v", others, err)
+	}
+	if others, _, err := c.SubmittedTogether(t.Context(), s.URL, s.ID(first)); err != nil || len(others) != 0 {
+		t.Errorf("with the first is submitted %+v, %v", others, err)
+	}
 	if err := c.Submit(t.Context(), s.URL, s.ID(third), thirdHead); err != nil || s.Status(first) != gerrit.StatusMerged || s.Status(third) != gerrit.StatusMerged {
 		t.Fatalf("a change is submitted with what it depends on: %v", err)
 	}
