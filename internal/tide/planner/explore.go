@@ -22,6 +22,8 @@ const (
 	// missed is how likely it may be that none of the tests that a good pull request
 	// is in passes.
 	missed = 0.2
+	// goodAlone is the chance of guilt up to which a pull request is good by itself.
+	goodAlone = 0.02
 	// trunkMin is how likely what is meant to be merged must pass, and groundMin how
 	// likely if others are tested on top of it only to learn from them.
 	trunkMin  = 0.7
@@ -113,6 +115,7 @@ func (v *view) test() (starts []Start, stops []string) {
 	x.live = v.live()
 	x.blame()
 	x.extend()
+	x.pairUp()
 	x.tell()
 	x.hedge()
 	if len(x.starts) == 0 && len(v.running) == 0 {
@@ -405,9 +408,23 @@ func (x *explorer) tell() {
 // part chooses a part of the queue to learn from: whoever is least tested first, with
 // those that it is not tested with.
 func (x *explorer) part() []Head {
+	list, first := x.gather(0.7, func(i int) bool {
+		g := x.know.guilt(i)
+		return g > goodAlone && g < suspect
+	})
+	if first >= 0 && x.miss[first] < missed {
+		return nil
+	}
+	return list
+}
+
+// gather adds to the ground those of a kind that are the least tested, and together
+// the least, until it is as likely to fail as to pass. First is the one it began with.
+func (x *explorer) gather(apart float64, kind func(int) bool) (list []Head, first int) {
+	first = -1
 	var order []int
 	for i := range x.queue {
-		if g := x.know.guilt(i); !x.ejected.has(i) && !x.left.has(i) && g > 0.001 && g < suspect {
+		if !x.ejected.has(i) && !x.left.has(i) && kind(i) {
 			order = append(order, i)
 		}
 	}
@@ -420,24 +437,51 @@ func (x *explorer) part() []Head {
 			if c.set.has(i) || !x.ready(i, c.set) {
 				continue
 			}
-			score := x.miss[i]
-			for range part.common(x.together[i]) {
-				score *= 0.7
-			}
-			if score > most && (part == members{} || c.chance*math.Exp(x.know.joins(i, c.set)) >= split) {
+			score := max(x.miss[i], 1e-3) * math.Pow(apart, float64(part.common(x.together[i])))
+			if score > most && (first < 0 || c.chance*math.Exp(x.know.joins(i, c.set)) >= split) {
 				next, most = i, score
 			}
 		}
-		if next < 0 || part == (members{}) && x.miss[next] < missed {
+		if next < 0 {
 			break
+		}
+		if first < 0 {
+			first = next
 		}
 		c.chance *= math.Exp(x.know.joins(next, c.set))
 		c.set, c.list, part = c.set.with(next), append(c.list, x.queue[next].Head), part.with(next)
 	}
-	if part == (members{}) {
-		return nil
+	if first < 0 {
+		return nil, first
 	}
-	return c.list
+	return c.list, first
+}
+
+// pairUp tests who is good by itself with others of that kind, where there are more of
+// them than will probably pass together: one of these combinations may be merged, and
+// all of them tell which pairs break each other.
+func (x *explorer) pairUp() {
+	good := func(i int) bool { return x.know.guilt(i) <= goodAlone }
+	going := 0
+	for _, m := range x.tested {
+		all := true
+		m.pending().each(func(i int) { all = all && good(i) })
+		if p := x.know.passes(m.pending()); all && p < trunkMin && p > 0.3 {
+			going++
+		}
+	}
+	n := 0
+	for i := range x.queue {
+		if !x.ejected.has(i) && good(i) {
+			n++
+		}
+	}
+	for ; going < x.s.Speculation.MaxRuns/8; going++ {
+		list, _ := x.gather(0.9, good)
+		if len(list) == 0 || len(list) >= n || !x.add(list) {
+			return
+		}
+	}
 }
 
 // hedge tests what would merge more if it passes, with runs that are left.

@@ -29,14 +29,15 @@ const (
 // how likely every combination is to pass, and from that:
 //
 //  1. What is proven for the exact tree that it would leave behind is merged, unless
-//     a larger combination in the making would become worthless by it.
-//  2. The combination is tested next by which the most pull requests may be expected
-//     to be merged. It goes on top of the best one that is being tested, so that
-//     both can be merged one after the other.
-//  3. Pull requests that fail are told apart by tests of parts of the queue that are
-//     as likely to pass as to fail.
-//  4. Whoever is to blame by the evidence is tested by itself, and ejected when it
+//     a better combination in the making would become worthless by it.
+//  2. Whoever is to blame by the evidence is tested by itself, and ejected when it
 //     fails there and no flake explains that; until its head changes, or it passes.
+//  3. The trunk, which is what will probably be merged next, grows in steps on top of
+//     each other, so that one after the other can be merged.
+//  4. Those of which nothing is known are told apart by tests of parts of the queue
+//     that are as likely to pass as to fail, on top of the trunk; each in a few of
+//     them. Those that are good by themselves are tested together in the same way,
+//     where there are too many of them for one step.
 //
 // A test is keyed by the tree that it tested. One that was started on an earlier
 // base still proves what it holds if the branch has got there by a part of it.
