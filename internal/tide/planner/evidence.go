@@ -19,7 +19,7 @@ const (
 	priorFlake = 0.02
 	flakesSeen = 25
 	// priorBase is the chance that a branch is broken that others pushed to.
-	priorBase = 0.02
+	priorBase = 0.05
 	// rounds is how often beliefs are weighed against each other.
 	rounds = 10
 	// maxFailures bounds how many failures are thought about.
@@ -40,6 +40,8 @@ type failure struct {
 	excuse float64
 	causes []int32
 	says   []float64
+	// innocent is the chance that nothing in the set is to blame, as it failed.
+	innocent float64
 	// ground is the base it was on: 0 is what the branch is now, by merges alone.
 	ground int
 }
@@ -97,6 +99,9 @@ func weigh(n int, merged members, r rates, outcomes []outcome) *evidence {
 			o.set.pending().each(func(i int) { e.cleared[i] = e.cleared[i].union(o.set) })
 			sound[o.ground] = true
 		}
+		if o.later != (members{}) {
+			sound[0] = true // what was merged since was proven, and the branch with it
+		}
 		o.set.pending().each(func(i int) { e.exposed[i] = e.exposed[i].union(o.later) })
 	}
 	for i := range n {
@@ -124,6 +129,14 @@ func weigh(n int, merged members, r rates, outcomes []outcome) *evidence {
 		e.explain(&e.failures[k], first)
 	}
 	now := e.balance()
+	for k := range e.failures {
+		f := &e.failures[k]
+		sound := 1.0
+		for c, cause := range f.causes {
+			sound /= 1 + now[cause]/f.says[c]
+		}
+		f.innocent = f.excuse * sound / max(1-(1-f.excuse)*sound, 1e-9)
+	}
 	for i := range n {
 		e.alone = append(e.alone, chance(now[i]))
 	}
@@ -264,13 +277,22 @@ func (e *evidence) sound() float64 { return (1 - e.rates.flake) * (1 - e.base) }
 // or together with what was merged.
 func (e *evidence) guilt(i int) float64 { return 1 - math.Exp(e.self[i]) }
 
-// passes is the chance that a set passes on the current base.
+// passes is the chance that a set passes on the current base: that none of it is to
+// blame. Suspicions are judged one by one, but what failed as a whole has at least
+// one culprit.
 func (e *evidence) passes(set members) float64 {
 	log := math.Log(e.sound())
 	var before members
-	set.pending().each(func(i int) {
+	set = set.pending()
+	set.each(func(i int) {
 		log += e.joins(i, before)
 		before = before.with(i)
 	})
-	return math.Exp(log)
+	p := math.Exp(log)
+	for k := range e.failures {
+		if f := &e.failures[k]; f.innocent < p && set.union(e.merged).holds(f.set) {
+			p = f.innocent
+		}
+	}
+	return p
 }

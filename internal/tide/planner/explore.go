@@ -21,7 +21,9 @@ const (
 	split = 0.5
 	// missed is how likely it may be that none of the tests that a good pull request
 	// is in passes.
-	missed = 0.1
+	missed = 0.2
+	// goodAlone is the chance of guilt up to which a pull request is good by itself.
+	goodAlone = 0.02
 	// trunkMin is how likely what is meant to be merged must pass, and groundMin how
 	// likely if others are tested on top of it only to learn from them.
 	trunkMin  = 0.7
@@ -76,8 +78,10 @@ func (v *view) best() []Head {
 type explorer struct {
 	*view
 	limit int
-	// budget is how many runs may be added; negative is any number.
+	// budget is how many runs may be added, less than none where more go on already.
 	budget int
+	// full is set when there were too few left for a test.
+	full bool
 	// live are tests going on or started that can be merged, and tested all that tell.
 	live   []combination
 	tested []members
@@ -93,12 +97,12 @@ type explorer struct {
 
 // test chooses the tests to start, and those to stop.
 func (v *view) test() (starts []Start, stops []string) {
-	x := &explorer{view: v, limit: len(v.queue), budget: -1}
+	x := &explorer{view: v, limit: len(v.queue), budget: math.MaxInt32}
 	if n := v.s.Speculation.MaxPulls; n > 0 {
 		x.limit = min(x.limit, n)
 	}
 	if n := v.s.Speculation.MaxRuns; n > 0 {
-		x.budget = max(n-v.going, 0)
+		x.budget = n - v.going
 	}
 	x.stop()
 	x.miss, x.together = make([]float64, len(v.queue)), make([]members, len(v.queue))
@@ -111,6 +115,7 @@ func (v *view) test() (starts []Start, stops []string) {
 	x.live = v.live()
 	x.blame()
 	x.extend()
+	x.pairUp()
 	x.tell()
 	x.hedge()
 	if len(x.starts) == 0 && len(v.running) == 0 {
@@ -124,7 +129,8 @@ func (v *view) test() (starts []Start, stops []string) {
 func (x *explorer) stop() {
 	end := func(t *Trial) {
 		x.stops = append(x.stops, t.ID)
-		if x.budget >= 0 && !t.Overdue {
+		if !t.Overdue {
+			x.going -= t.going()
 			x.budget += t.going()
 		}
 	}
@@ -137,7 +143,7 @@ func (x *explorer) stop() {
 		switch rest, exact := x.rest(o.trial); {
 		case o.strangers > 0, x.hasEjected(set), set == members{}:
 			end(o.trial)
-		case set.waiting() > 1 && x.know.passes(set) < hopeless && !x.blames(set):
+		case x.pointless(set):
 			end(o.trial)
 		case (!exact || !x.allowed(rest)) && x.cleared(set):
 			end(o.trial)
@@ -146,6 +152,11 @@ func (x *explorer) stop() {
 		}
 	}
 	x.running = kept
+}
+
+// pointless tells whether a combination will fail, and it is known why.
+func (x *explorer) pointless(set members) bool {
+	return set.waiting() > 1 && x.know.passes(set) < hopeless && !x.blames(set)
 }
 
 // blames tells whether a set has one suspect among others that will pass.
@@ -180,11 +191,11 @@ func (x *explorer) count(set members) {
 
 // add has a list tested, if the same is not being tested and there are runs for it.
 func (x *explorer) add(list []Head) bool {
-	if x.budget == 0 || len(x.starts) >= window {
+	if x.budget <= 0 && x.going > 0 || x.full || len(x.starts) >= window || len(list) > x.limit {
 		return false
 	}
 	set := x.set(list)
-	if slices.Contains(x.tested, set.union(x.know.merged)) {
+	if slices.Contains(x.tested, set.union(x.know.merged)) || x.pointless(set) {
 		return false
 	}
 	m, known := x.try(list)
@@ -207,14 +218,13 @@ func (x *explorer) add(list []Head) bool {
 	if len(missing) == 0 {
 		return false
 	}
-	if x.budget >= 0 {
-		// One trial may always be made.
-		if len(missing) > x.budget && (len(x.running) > 0 || len(x.starts) > 0) {
-			x.budget = 0
-			return false
-		}
-		x.budget = max(x.budget-len(missing), 0)
+	// One trial may always be made.
+	if len(missing) > x.budget && x.going > 0 {
+		x.full = true
+		return false
 	}
+	x.budget -= len(missing)
+	x.going += len(missing)
 	if known {
 		x.starts = append(x.starts, Start{Pulls: list, Contexts: missing})
 	}
@@ -318,10 +328,9 @@ func (x *explorer) blame() {
 			continue
 		}
 		on := x.ground(groundMin, x.limit-1)
-		if list := x.closure(i, slices.Clip(on.list)); len(list) <= x.limit && x.add(list) {
-			continue
+		if !x.add(x.closure(i, slices.Clip(on.list))) {
+			x.add(x.closure(i, nil))
 		}
-		x.add(x.closure(i, nil))
 	}
 }
 
@@ -382,11 +391,11 @@ func (x *explorer) extend() {
 // of parts that are as likely to fail as to pass.
 func (x *explorer) tell() {
 	reserve := 0
-	if x.budget > 0 {
+	if x.going > 0 {
 		reserve = x.s.Speculation.MaxRuns / 16
 	}
 	for range window {
-		if x.budget >= 0 && x.budget <= reserve {
+		if x.budget <= reserve {
 			return
 		}
 		part := x.part()
@@ -396,22 +405,26 @@ func (x *explorer) tell() {
 	}
 }
 
-// ahead is how many of the queue are told apart at once: what passes long before it
-// is merged has to be tested again together with all that was merged meanwhile.
-func (x *explorer) ahead() int {
-	most := x.s.Speculation.MaxRuns
-	if most == 0 {
-		return window
-	}
-	return max(16, most*3/2) + x.ejected.waiting()
-}
-
 // part chooses a part of the queue to learn from: whoever is least tested first, with
 // those that it is not tested with.
 func (x *explorer) part() []Head {
+	list, first := x.gather(0.7, func(i int) bool {
+		g := x.know.guilt(i)
+		return g > goodAlone && g < suspect
+	})
+	if first >= 0 && x.miss[first] < missed {
+		return nil
+	}
+	return list
+}
+
+// gather adds to the ground those of a kind that are the least tested, and together
+// the least, until it is as likely to fail as to pass. First is the one it began with.
+func (x *explorer) gather(apart float64, kind func(int) bool) (list []Head, first int) {
+	first = -1
 	var order []int
-	for i := range x.queue[:min(len(x.queue), x.ahead())] {
-		if g := x.know.guilt(i); !x.ejected.has(i) && !x.left.has(i) && g > 0.001 && g < suspect {
+	for i := range x.queue {
+		if !x.ejected.has(i) && !x.left.has(i) && kind(i) {
 			order = append(order, i)
 		}
 	}
@@ -424,24 +437,51 @@ func (x *explorer) part() []Head {
 			if c.set.has(i) || !x.ready(i, c.set) {
 				continue
 			}
-			score := x.miss[i]
-			for range part.common(x.together[i]) {
-				score *= 0.7
-			}
-			if score > most && (part == members{} || c.chance*math.Exp(x.know.joins(i, c.set)) >= split) {
+			score := max(x.miss[i], 1e-3) * math.Pow(apart, float64(part.common(x.together[i])))
+			if score > most && (first < 0 || c.chance*math.Exp(x.know.joins(i, c.set)) >= split) {
 				next, most = i, score
 			}
 		}
-		if next < 0 || part == (members{}) && x.miss[next] < missed {
+		if next < 0 {
 			break
+		}
+		if first < 0 {
+			first = next
 		}
 		c.chance *= math.Exp(x.know.joins(next, c.set))
 		c.set, c.list, part = c.set.with(next), append(c.list, x.queue[next].Head), part.with(next)
 	}
-	if part == (members{}) {
-		return nil
+	if first < 0 {
+		return nil, first
 	}
-	return c.list
+	return c.list, first
+}
+
+// pairUp tests who is good by itself with others of that kind, where there are more of
+// them than will probably pass together: one of these combinations may be merged, and
+// all of them tell which pairs break each other.
+func (x *explorer) pairUp() {
+	good := func(i int) bool { return x.know.guilt(i) <= goodAlone }
+	going := 0
+	for _, m := range x.tested {
+		all := true
+		m.pending().each(func(i int) { all = all && good(i) })
+		if p := x.know.passes(m.pending()); all && p < trunkMin && p > 0.3 {
+			going++
+		}
+	}
+	n := 0
+	for i := range x.queue {
+		if !x.ejected.has(i) && good(i) {
+			n++
+		}
+	}
+	for ; going < x.s.Speculation.MaxRuns/8; going++ {
+		list, _ := x.gather(0.9, good)
+		if len(list) == 0 || len(list) >= n || !x.add(list) {
+			return
+		}
+	}
 }
 
 // hedge tests what would merge more if it passes, with runs that are left.

@@ -29,14 +29,15 @@ const (
 // how likely every combination is to pass, and from that:
 //
 //  1. What is proven for the exact tree that it would leave behind is merged, unless
-//     a larger combination in the making would become worthless by it.
-//  2. The combination is tested next by which the most pull requests may be expected
-//     to be merged. It goes on top of the best one that is being tested, so that
-//     both can be merged one after the other.
-//  3. Pull requests that fail are told apart by tests of parts of the queue that are
-//     as likely to pass as to fail.
-//  4. Whoever is to blame by the evidence is tested by itself, and ejected when it
+//     a better combination in the making would become worthless by it.
+//  2. Whoever is to blame by the evidence is tested by itself, and ejected when it
 //     fails there and no flake explains that; until its head changes, or it passes.
+//  3. The trunk, which is what will probably be merged next, grows in steps on top of
+//     each other, so that one after the other can be merged.
+//  4. Those of which nothing is known are told apart by tests of parts of the queue
+//     that are as likely to pass as to fail, on top of the trunk; each in a few of
+//     them. Those that are good by themselves are tested together in the same way,
+//     where there are too many of them for one step.
 //
 // A test is keyed by the tree that it tested. One that was started on an earlier
 // base still proves what it holds if the branch has got there by a part of it.
@@ -86,6 +87,8 @@ type view struct {
 	going int
 	ask   [][]Head
 	asked map[string]bool
+	// present are the numbers of the pool.
+	present map[int]bool
 }
 
 // Numbers of those that are in neither list.
@@ -98,14 +101,24 @@ const (
 // that has moved on.
 const recent = 256
 
+// ahead is how many of the queue are thought about at once. What passes long before
+// it is merged has to be tested again together with all that was merged meanwhile.
+func (s *Speculation) ahead() int {
+	if s.MaxRuns == 0 {
+		return window
+	}
+	return min(max(32, 4*s.MaxRuns), window)
+}
+
 func newView(s *Snapshot) *view {
-	v := &view{s: s, at: map[Head]int{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
+	v := &view{s: s, at: map[Head]int{}, present: map[int]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
-	for _, p := range v.queue[min(window, len(v.queue)):] {
-		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", window)}
+	ahead := spec.ahead()
+	for _, p := range v.queue[min(ahead, len(v.queue)):] {
+		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", ahead)}
 	}
-	v.queue = v.queue[:min(window, len(v.queue))]
+	v.queue = v.queue[:min(ahead, len(v.queue))]
 	for _, h := range spec.Landed {
 		v.at[h] = mergedEarlier
 	}
@@ -116,7 +129,7 @@ func newView(s *Snapshot) *view {
 		merged = merged.with(window + i)
 	}
 	for i := range s.Pulls {
-		v.at[s.Pulls[i].Head] = gone
+		v.at[s.Pulls[i].Head], v.present[s.Pulls[i].Number] = gone, true
 	}
 	for i, p := range v.queue {
 		v.at[p.Head] = i
@@ -139,12 +152,25 @@ func (v *view) failedAlone(i int) int {
 	return n
 }
 
+// failedHere counts the tests that a pull request failed by itself on the commit
+// where the branch is now. If the branch itself is broken it is not to blame, but one
+// more run of the same tree would tell nothing new: it waits for the branch to move.
+func (v *view) failedHere(i int) int {
+	n := 0
+	for k := range v.trials {
+		if o := &v.trials[k]; o.verdict == failed && o.trial.Base == v.s.BaseSHA && o.set.waiting() == 1 && o.set.has(i) {
+			n += max(o.failures, 1)
+		}
+	}
+	return n
+}
+
 // eject tells those that are to blame, and whoever depends on them.
 func (v *view) eject() {
 	for i, p := range v.queue {
 		guilt := v.know.guilt(i)
 		switch n := v.failedAlone(i); {
-		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect:
+		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect, v.failedHere(i) >= enough:
 			v.ejected = v.ejected.with(i)
 			v.reasons[p.Number] = Reason{
 				Code:     CodeEjected,
@@ -162,18 +188,6 @@ func (v *view) eject() {
 			v.reasons[p.Number] = Reason{Code: CodeDepends, Sentence: fmt.Sprintf("It depends on %s, which is not merged yet.", p.DependsOn[j].Name)}
 		}
 	}
-}
-
-// heads lists a set: first those of a list that it goes on top of, then in the
-// order of the queue.
-func (v *view) heads(set members, first []Head) []Head {
-	out := slices.Clone(first)
-	for i, p := range v.queue {
-		if set.has(i) && !slices.Contains(first, p.Head) {
-			out = append(out, p.Head)
-		}
-	}
-	return out
 }
 
 // try says what comes of merging a list; where that is not known it is asked for.
@@ -196,6 +210,9 @@ func (v *view) rest(t *Trial) (pulls []Head, exact bool) {
 		switch at, ok := v.at[h]; {
 		case ok && at >= 0 && at < window:
 			pulls = append(pulls, h)
+		case !ok && t.Behind < 0 && !v.present[h.Number]:
+			// It has left the pool, and nobody knows how the branch got here: it may have
+			// been merged. The tree will tell.
 		case !ok || at == gone:
 			return nil, false
 		}
@@ -269,9 +286,21 @@ func (v *view) land() *Action {
 			a.Kind = Merge
 			a.Sentence = fmt.Sprintf("%s passed every required job as it will be on the branch.", numbers(pulls))
 		}
+		a.Stops = v.useless(v.set(pulls))
 		return a
 	}
 	return nil
+}
+
+// useless are the tests that are going on of nobody but those that are merged now.
+func (v *view) useless(merged members) []string {
+	var out []string
+	for _, o := range v.running {
+		if o.strangers == 0 && merged.holds(o.set.pending()) {
+			out = append(out, o.trial.ID)
+		}
+	}
+	return out
 }
 
 // proven tells whether every required context passed for what the list makes.

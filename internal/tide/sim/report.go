@@ -34,6 +34,9 @@ type Report struct {
 	Rejected, FalseRejections int
 	// Stuck are good, and were not merged though nothing kept them back.
 	Stuck int
+	// Runaway is set where the planner started tests without end, so that the scenario
+	// was broken off.
+	Runaway bool
 	// Untold are broken, and their authors were not told.
 	Untold int
 	// StuckPulls are some of those that are stuck.
@@ -84,6 +87,7 @@ func Sum(reports []Report) Report {
 		} {
 			*to += v
 		}
+		out.Runaway = out.Runaway || r.Runaway
 		out.PerHour += r.PerHour
 		out.OraclePerHour += r.OraclePerHour
 		out.Green += r.Green

@@ -165,6 +165,9 @@ func playOne(sc sim.Scenario, c sim.Contestant, o *options) (row sim.Row, broken
 		for _, v := range r.Violations {
 			broken = append(broken, fmt.Errorf("%s, %s, seed %d: %s", sc.Name, c.Name, sc.Seed, v))
 		}
+		if r.Runaway {
+			broken = append(broken, fmt.Errorf("%s, %s, seed %d: it starts tests without end: broken off after %d runs", sc.Name, c.Name, sc.Seed, r.Runs))
+		}
 		reports = append(reports, r)
 	}
 	return sim.Row{Planner: c.Name, Report: sim.Sum(reports)}, broken, nil

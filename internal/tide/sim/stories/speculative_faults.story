@@ -8,11 +8,11 @@ settle; expect not merged; expect rejected 1; expect reason 1 ejected
 
 == the others are merged
 pr 1; pr 2 broken; pr 3
-settle; expect merged 1 3; expect rejected 2
+settle; expect all-merged 1 3; expect rejected 2
 
 == a repaired one is merged
 pr 1; pr 2 broken; pr 3
-settle; push 2 good; settle; expect merged 1 3 2
+settle; push 2 good; settle; expect all-merged 1 2 3
 
 == one that stays broken is rejected again
 pr 1 broken
@@ -47,12 +47,10 @@ pr 1; pr 2
 tick; pass 1,2 unit; flake 1,2 e2e; settle; expect merged 1 2; expect rejected none
 
 == two that are broken
-unmet
 pr 1; pr 2 broken; pr 3; pr 4; pr 5 broken; pr 6
 settle; expect rejected 2 5
 
 == all are broken
-unmet
 pr 1 broken; pr 2 broken; pr 3 broken
 settle; expect rejected 1 2 3; expect not merged
 

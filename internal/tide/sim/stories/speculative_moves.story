@@ -65,7 +65,6 @@ merge-refused 1 refused
 settle; expect merged 2; push 1 good; settle; expect merged 2 1
 
 == a forge that merges and does not say so
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; fault after merge; tick; settle; expect merged 1 2 3
 
@@ -90,17 +89,14 @@ pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash before merge; tick; expect not merged; tick; expect merged 1 2 3; expect total 1
 
 == killed after the first merge
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash after merge; tick; expect merged 1; tick; expect merged 1 2 3; expect total 1
 
 == killed before the second merge
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash before merge 2; tick; expect merged 1; tick; expect merged 1 2 3; expect total 1
 
 == killed between two merges
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash before pause; tick; expect merged 1; tick; expect merged 1 2 3; expect total 1
 
@@ -129,7 +125,6 @@ pr 1
 tick; pass 1; crash before base; tick; expect not merged; tick; expect merged 1
 
 == killed again and again
-unmet
 pr 1; pr 2; pr 3
 crash before try; tick; crash after start; tick; pass 1,2,3; crash before merge; tick; crash after merge; tick; crash after pause; tick; tick
 expect merged 1 2 3; expect total 1
