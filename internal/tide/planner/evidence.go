@@ -11,7 +11,7 @@ const (
 	// priorBad is the chance that a pull request breaks the branch, by itself or
 	// together with another; priorSeen is how many pull requests that assumption is worth.
 	priorBad  = 0.08
-	priorSeen = 100
+	priorSeen = 1000
 	// aloneShare is the part of that which is by itself.
 	aloneShare = 0.4
 	// priorFlake is the chance that a run fails for no reason, and flakesSeen how many

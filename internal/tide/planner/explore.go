@@ -466,7 +466,7 @@ func (x *explorer) pairUp() {
 	for _, m := range x.tested {
 		all := true
 		m.pending().each(func(i int) { all = all && good(i) })
-		if p := x.know.passes(m.pending()); all && p < trunkMin && p > 0.3 {
+		if p := x.know.passes(m.pending()); all && p < trunkMin {
 			going++
 		}
 	}
