@@ -31,6 +31,9 @@ type Deck struct {
 	// DefaultRerunAuthConfigs says who may run jobs again; the last entry that
 	// matches a job counts alone. Read RerunAuth instead.
 	DefaultRerunAuthConfigs []RerunAuthEntry `json:"default_rerun_auth_configs,omitempty"`
+	// Administrators may see the webhooks that hook received, and have them handled
+	// again, where people sign in. Default: nobody may.
+	Administrators *v1.RerunAuthConfig `json:"administrators,omitempty"`
 	// SkipStoragePathValidation must be explicitly false for requested buckets to
 	// be checked. Default: true.
 	SkipStoragePathValidation *bool `json:"skip_storage_path_validation,omitempty"`
@@ -98,6 +101,9 @@ func (d *Deck) resolve(s *sectionContext) {
 func (d *Deck) resolveRerunAuth(s *sectionContext) {
 	if len(d.RerunAuthConfigs) > 0 && len(d.DefaultRerunAuthConfigs) > 0 {
 		s.report("deck.rerun_auth_configs", "found together with default_rerun_auth_configs, expected one of them")
+	}
+	if err := d.Administrators.Validate(); err != nil {
+		s.report("deck.administrators", "%v", err)
 	}
 	d.rerunAuth = d.DefaultRerunAuthConfigs
 	for i, entry := range d.DefaultRerunAuthConfigs {

@@ -56,12 +56,22 @@ plank:
       utility_images: {clonerefs: c, initupload: i, entrypoint: e, sidecar: s}
 deck:
   hidden_repos: [secret-org, o/secret]
-disabled_clusters: [build08, build08, build01]
+%[3]sdisabled_clusters: [build08, build08, build01]
 github: {link_url: "http://forge.example"}
 `
 
 // start serves with these options; extra is appended to the configuration.
 func start(t testing.TB, o Options, extra string) *site {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startAt(t, listener, o, extra)
+}
+
+// startAt is start for those who have to know the address before.
+func startAt(t testing.TB, listener net.Listener, o Options, extra string) *site {
 	t.Helper()
 	cluster := kubetest.Start(t, "--node")
 	dir := t.TempDir()
@@ -83,10 +93,6 @@ func start(t testing.TB, o Options, extra string) *site {
 		t.Fatal(err)
 	}
 	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{Interval: 20 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +124,31 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// deckMark begins what belongs to the section deck in a text that is appended to the
+// configuration.
+const deckMark = "#deck\n"
+
+// deckWith is a key of the section deck.
+func deckWith(text string) string { return deckMark + "  " + text + "\n" }
+
+func configText(namespace, bucket, extra string) string {
+	section := ""
+	if rest, ok := strings.CutPrefix(extra, deckMark); ok {
+		end := 0
+		for line := range strings.Lines(rest) {
+			if !strings.HasPrefix(line, "  ") {
+				break
+			}
+			end += len(line)
+		}
+		section, extra = rest[:end], rest[end:]
+	}
+	return fmt.Sprintf(baseConfig, namespace, bucket, section) + extra
+}
+
 func (s *site) configure(extra string) {
 	s.t.Helper()
-	text := fmt.Sprintf(baseConfig, s.namespace, s.bucket) + extra
+	text := configText(s.namespace, s.bucket, extra)
 	// A reader must not see a part of it.
 	if err := os.WriteFile(s.config+".new", []byte(text), 0o644); err != nil {
 		s.t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"prow/internal/deck/csrf"
 )
 
 // deliveriesAgent asks hook for its deliveries, with the token of administrators.
@@ -102,6 +104,9 @@ func deliveriesQuery(r *http.Request) url.Values {
 }
 
 func (s *server) deliveriesPage(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.administers(w, r); !ok {
+		return
+	}
 	query := deliveriesQuery(r)
 	found, err := s.deliveries.list(r.Context(), query)
 	body := struct {
@@ -111,7 +116,9 @@ func (s *server) deliveriesPage(w http.ResponseWriter, r *http.Request) {
 		Older    string
 		Problem  bool
 		Replayed string
-	}{deliveryList: found, Query: map[string]string{}, States: map[string]string{"new": "waiting", "done": "ended", "dead": "put aside"}, Problem: err != nil, Replayed: r.URL.Query().Get("replayed")}
+		// Field and Token are the token of the forms.
+		Field, Token string
+	}{Field: csrf.Field, Token: s.access.guard.Token(w, r), deliveryList: found, Query: map[string]string{}, States: map[string]string{"new": "waiting", "done": "ended", "dead": "put aside"}, Problem: err != nil, Replayed: r.URL.Query().Get("replayed")}
 	for key := range query {
 		body.Query[key] = query.Get(key)
 	}
@@ -126,6 +133,9 @@ func (s *server) deliveriesPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) deliveriesJS(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.administers(w, r); !ok {
+		return
+	}
 	found, err := s.deliveries.list(r.Context(), deliveriesQuery(r))
 	if err != nil {
 		s.fail(w, r, err)
@@ -138,11 +148,15 @@ func (s *server) deliveriesJS(w http.ResponseWriter, r *http.Request) {
 // replayDelivery is what the button of the page does. A form of another site
 // cannot send it.
 func (s *server) replayDelivery(w http.ResponseWriter, r *http.Request) {
+	user, ok := s.administers(w, r)
+	if !ok {
+		return
+	}
 	id := r.PathValue("id")
 	if err := s.deliveries.replay(r.Context(), id, r.FormValue("all") == "true"); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.log.InfoContext(r.Context(), "a delivery is replayed", "event-GUID", id)
-	http.Redirect(w, r, "../../deliveries?replayed="+url.QueryEscape(id), http.StatusSeeOther)
+	s.log.InfoContext(r.Context(), "audit", "action", "replay", "allowed", true, "user", user, "event-GUID", id, "client", r.RemoteAddr)
+	seeOther(w, http.StatusSeeOther, rootOf(r)+"deliveries?replayed="+url.QueryEscape(id))
 }

@@ -76,3 +76,47 @@ func TestWithoutATokenNobodySeesDeliveries(t *testing.T) {
 		t.Errorf("%d", got.StatusCode)
 	}
 }
+
+func TestOnlyAdministratorsSeeDeliveriesWherePeopleSignIn(t *testing.T) {
+	for name, test := range map[string]struct {
+		extra string
+		want  map[string]int
+	}{
+		"nobody is named":      {"", map[string]int{"alice": 403, "bob": 403, "": 401}},
+		"who may rerun is not": {deckWith("rerun_auth_configs: {'*': {allow_anyone: true}}"), map[string]int{"alice": 403, "": 401}},
+		"a name and a team":    {deckWith("administrators: {github_users: [Alice], github_team_slugs: [{org: o, slug: leads}]}"), map[string]int{"alice": 200, "bob": 200, "stranger": 403, "": 401}},
+		"everybody":            {deckWith("administrators: {allow_anyone: true}"), map[string]int{"": 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var replayed []string
+			g := startGuarded(t, func(o *Options) {
+				o.HookURL, o.HookAdminTokenFile = fakeHook(t, &replayed)+"/plugin-help", write(t, "token", "s3cret")
+			}, test.extra, "{}")
+			for login, want := range test.want {
+				v, before := g.visitor(), len(replayed)
+				if login != "" {
+					v = g.signIn(login)
+				}
+				page, list, again := v.get("/deliveries"), v.get("/deliveries.js"), v.post("/deliveries/a/replay", nil)
+				posted := want
+				if want == 200 {
+					posted = 303
+				}
+				if page.StatusCode != want || list.StatusCode != want || again.StatusCode != posted || (len(replayed) > before) != (want == 200) {
+					t.Errorf("%q: %s, %s, %s", login, page.Status, list.Status, again.Status)
+				}
+				if want != 200 && strings.Contains(page.body+list.body, "issue_comment") {
+					t.Errorf("%q reads deliveries", login)
+				}
+			}
+		})
+	}
+}
+
+func TestAdministratorsThatNobodyCanTell(t *testing.T) {
+	var replayed []string
+	s := start(t, Options{HookURL: fakeHook(t, &replayed) + "/plugin-help", HookAdminTokenFile: write(t, "token", "s3cret")}, deckWith("administrators: {github_users: [alice]}"))
+	if got := s.get("/deliveries"); got.StatusCode != http.StatusInternalServerError || strings.Contains(got.body, "issue_comment") {
+		t.Errorf("%s", got.Status)
+	}
+}

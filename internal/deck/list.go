@@ -37,6 +37,11 @@ func (listView) Types() map[v1.ProwJobType]string {
 	}
 }
 
+// Acts tells whether something can be done with some of the runs.
+func (v listView) Acts() bool {
+	return slices.ContainsFunc(v.Rows, func(r row) bool { return r.CanRerun || r.CanAbort })
+}
+
 // filter is what the form holds.
 type filter struct {
 	Repo, Job, State             string
@@ -64,6 +69,8 @@ type row struct {
 	Started  time.Time
 	Ended    *time.Time
 	Duration time.Duration
+	// CanRerun and CanAbort show what may be done, to some at least.
+	CanRerun, CanAbort bool
 }
 
 // refsView says which code a run is about.
@@ -203,6 +210,8 @@ func (s *server) row(pj *v1.ProwJob, base string) row {
 		Started: pj.Status.StartTime.Time, refsView: viewRefs(pj, base), Link: s.linkOf(pj),
 	}
 	out.Ended, out.Duration = s.ended(pj)
+	may := s.mayAct(pj)
+	out.CanRerun, out.CanAbort = may && s.rerunCreates, may && abortable(pj)
 	return out
 }
 

@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"prow/internal/config"
+	"prow/internal/forge/github"
 	"prow/internal/kube"
+	"prow/internal/plugins/pluginconfig"
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
@@ -30,7 +32,9 @@ const shutdownGrace = 5 * time.Second
 // Options of the component.
 type Options struct {
 	Config     config.Options
+	Plugins    pluginconfig.Options
 	Kubernetes kube.Flags
+	GitHub     github.Flags
 
 	Port    int
 	Address string
@@ -38,9 +42,22 @@ type Options struct {
 	// switches off what needs them.
 	TideURL string
 	HookURL string
-	// HookAdminTokenFile holds the token with which hook tells its deliveries. With
-	// it everybody who sees the pages sees them, and may have them handled again.
+	// HookAdminTokenFile holds the token with which hook tells its deliveries.
+	// Administrators see them and may have them handled again; where nobody can sign
+	// in, everybody who sees the pages is one.
 	HookAdminTokenFile string
+	// OAuthURL lets people sign in if it is not empty; OAuthConfigFile says where.
+	OAuthURL, OAuthConfigFile string
+	// CookieSecretFile holds the secret of sessions and tokens, in base64.
+	CookieSecretFile string
+	// RedirectHTTPTo is the host to which plain HTTP is led.
+	RedirectHTTPTo string
+	// RerunCreatesJob starts jobs from here; otherwise they are only shown.
+	RerunCreatesJob bool
+	// AllowInsecure lets cookies and redirects use plain HTTP.
+	AllowInsecure bool
+	// DryRun keeps the client of GitHub from changing anything.
+	DryRun bool
 	// HiddenOnly, ShowHidden and TenantIDs say which jobs are shown.
 	HiddenOnly bool
 	ShowHidden bool
@@ -58,13 +75,22 @@ type Options struct {
 // Bind registers the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Config.Bind(fs)
+	o.Plugins.Bind(fs)
 	o.Kubernetes.Bind(fs)
+	o.GitHub.Bind(fs)
 	o.Credentials.Bind(fs)
 	fs.IntVar(&o.Port, "port", 8080, "Port of the pages.")
 	fs.StringVar(&o.Address, "bind-address", "", "Address to listen on; empty is all.")
 	fs.StringVar(&o.TideURL, "tide-url", "", "URL of Tide's pools. Empty: nothing of Tide is shown.")
 	fs.StringVar(&o.HookURL, "hook-url", "", "URL of hook's plugin help. Empty: no commands and plugins are shown.")
-	fs.StringVar(&o.HookAdminTokenFile, "hook-admin-token-file", "", "File with hook's token of administrators. With it, all who see these pages see the webhooks that hook received, and may have them handled again: only for pages that administrators alone can reach.")
+	fs.StringVar(&o.HookAdminTokenFile, "hook-admin-token-file", "", "File with hook's token of administrators. With it, those whom deck.administrators of the configuration names see the webhooks that hook received, and may have them handled again. Without --oauth-url that is everybody who can reach these pages.")
+	fs.StringVar(&o.OAuthURL, "oauth-url", "", "Lets people sign in if it is not empty; the value itself is not used.")
+	fs.StringVar(&o.OAuthConfigFile, "github-oauth-config-file", "/etc/github/secret", "YAML or JSON file with the OAuth App of GitHub (client_id, client_secret, redirect_url, scopes), and under oidc a provider of OpenID Connect.")
+	fs.StringVar(&o.CookieSecretFile, "cookie-secret", "", "File with the secret of sessions and of tokens against forged requests: at least 32 bytes, in base64.")
+	fs.StringVar(&o.RedirectHTTPTo, "redirect-http-to", "", "Host to which requests are led that came by plain HTTP, as X-Forwarded-Proto of a proxy tells.")
+	fs.BoolVar(&o.RerunCreatesJob, "rerun-creates-job", false, "Start jobs that people run again. Without it the ProwJob is only shown, for kubectl.")
+	fs.BoolVar(&o.AllowInsecure, "allow-insecure", false, "Let cookies and redirects use plain HTTP. For tests and for this machine only.")
+	fs.BoolVar(&o.DryRun, "dry-run", false, "Change nothing on GitHub.")
 	fs.BoolVar(&o.HiddenOnly, "hidden-only", false, "Show only hidden jobs.")
 	fs.BoolVar(&o.ShowHidden, "show-hidden", false, "Show hidden jobs, too.")
 	fs.StringArrayVar(&o.TenantIDs, "tenant-id", nil, "Show only jobs of this tenant. May be repeated.")
@@ -74,7 +100,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 
 // Validate checks the options and sets what is not given.
 func (o *Options) Validate() error {
-	errs := []error{o.Config.Validate(), o.Kubernetes.Validate()}
+	errs := []error{o.Config.Validate(), o.Kubernetes.Validate(), o.GitHub.Validate()}
 	exclusive := 0
 	for _, given := range []bool{o.HiddenOnly, o.ShowHidden, len(o.TenantIDs) > 0} {
 		if given {
@@ -91,6 +117,15 @@ func (o *Options) Validate() error {
 		if parsed, err := url.Parse(u.value); u.value != "" && (err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https") {
 			errs = append(errs, fmt.Errorf("--%s=%q is not an http or https URL", u.flag, u.value))
 		}
+	}
+	if o.OAuthURL != "" && o.OAuthConfigFile == "" {
+		errs = append(errs, errors.New("--oauth-url needs --github-oauth-config-file"))
+	}
+	if o.OAuthURL != "" && o.CookieSecretFile == "" {
+		errs = append(errs, errors.New("--oauth-url needs --cookie-secret"))
+	}
+	if u, err := url.Parse("https://" + o.RedirectHTTPTo); o.RedirectHTTPTo != "" && (err != nil || u.Host != o.RedirectHTTPTo) {
+		errs = append(errs, fmt.Errorf("--redirect-http-to=%q is not the name of a host", o.RedirectHTTPTo))
 	}
 	if o.HookAdminTokenFile != "" && o.HookURL == "" {
 		errs = append(errs, errors.New("--hook-admin-token-file needs --hook-url"))
@@ -129,6 +164,9 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 		return err
 	}
 	group.Go(func() error { return cfg.Run(ctx) })
+	if s.access.plugins != nil {
+		group.Go(func() error { return s.access.plugins.Run(ctx) })
+	}
 	if s.tide != nil {
 		group.Go(func() error { return s.tide.run(ctx) })
 	}

@@ -31,7 +31,7 @@ type pages struct {
 	version string
 }
 
-var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found"}
+var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in"}
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}
@@ -88,14 +88,25 @@ type frame struct {
 	HasHelp      bool
 	// HasDeliveries shows hook's deliveries.
 	HasDeliveries bool
-	Now           time.Time
-	Body          any
+	// HasSignIn lets visitors sign in; User is who has, Here what to come back to, and
+	// HasToken publishes the token of forms.
+	HasSignIn, HasToken bool
+	User, Here          string
+	Now                 time.Time
+	Body                any
 }
 
 func (s *server) frame(r *http.Request, page, title string, body any) frame {
 	out := frame{
 		Root: rootOf(r), Page: page, Title: title, Version: service.Version(), Static: s.pages.version,
 		HasTide: s.tide != nil, HasHelp: s.help != nil, HasDeliveries: s.deliveries != nil, Now: s.now(), Body: body,
+	}
+	out.HasToken = s.access.guard.Sealer != nil
+	if s.access.sign != nil {
+		out.HasSignIn, out.User = true, s.access.sign.Claimed(r)
+		if page != "sign-in" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			out.Here = strings.TrimPrefix(r.URL.RequestURI(), "/")
+		}
 	}
 	if status := s.config.Status(); status.Err != nil {
 		out.FailingSince = status.FailingSince

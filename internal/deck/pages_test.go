@@ -289,13 +289,13 @@ func TestPagesAreSafe(t *testing.T) {
 		pj.Spec.Refs.Pulls[0].Link = "javascript:alert(1)"
 		pj.Status.Description = evil
 	})
-	for _, path := range []string{"/", "/run/evil", "/?job=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"} {
+	for _, path := range []string{"/", "/run/evil", "/run/evil/rerun", "/run/evil/abort", "/?job=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"} {
 		a := s.eventually(path, "</html>")
 		lacks(t, path, a.body, "<script>alert", `href="javascript:`)
 		csp := a.Header.Get("Content-Security-Policy")
 		contains(t, "the policy of "+path, csp, "default-src 'none'", "script-src 'self'", "frame-ancestors 'none'")
 		lacks(t, "the policy of "+path, csp, "unsafe")
-		if a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Referrer-Policy") != "no-referrer" {
+		if a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Referrer-Policy") != "same-origin" {
 			t.Errorf("%s: %v", path, a.Header)
 		}
 	}

@@ -38,6 +38,7 @@ type server struct {
 	help    *helpAgent
 	// deliveries is nil where nobody may see them.
 	deliveries *deliveriesAgent
+	access     *access
 	jobs       client.Client
 	metrics    *service.HTTPMetrics
 	pages      *pages
@@ -45,6 +46,12 @@ type server struct {
 
 	// spyglass shows runs.
 	spyglass bool
+	// rerunCreates starts jobs that are run again.
+	rerunCreates bool
+	// redirectTo is the host to which plain HTTP is led; empty leads nowhere.
+	redirectTo string
+	// githubBase is where links to the forge lead.
+	githubBase string
 	// boot tells this process from others in tags of responses.
 	boot string
 }
@@ -74,6 +81,14 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		now:      time.Now,
 		spyglass: o.Spyglass,
 		boot:     strconv.FormatUint(rand.Uint64(), 36),
+	}
+	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
+		return nil, err
+	}
+	s.rerunCreates, s.redirectTo = o.RerunCreatesJob, o.RedirectHTTPTo
+	s.githubBase = "https://" + o.GitHub.Host
+	if o.AllowInsecure {
+		s.githubBase = "http://" + o.GitHub.Host
 	}
 	s.live.over = func(id containerID) bool {
 		pj := s.index.get(id.pod) // a pod is named like its job
@@ -111,6 +126,19 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/log", s.logText)
 	mux.HandleFunc("/prowjob", s.prowJobYAML)
 	mux.HandleFunc("/config", s.configYAML)
+	mux.HandleFunc("/rerun", s.rerunJob)
+	mux.HandleFunc("/abort", s.abortJob)
+	mux.HandleFunc("GET /run/{prowjob}/rerun", s.rerunPage)
+	mux.HandleFunc("GET /run/{prowjob}/abort", s.abortPage)
+	mux.HandleFunc("/csrf.js", s.access.guard.Script)
+	if sign := s.access.sign; sign != nil {
+		mux.HandleFunc("GET /github-login", sign.StartGitHub)
+		mux.HandleFunc("GET /github-login/redirect", sign.FinishGitHub)
+		mux.HandleFunc("GET /oidc-login", sign.StartOIDC)
+		mux.HandleFunc("GET /oidc-login/redirect", sign.FinishOIDC)
+		mux.HandleFunc("GET /sign-in", s.signInPage)
+		mux.HandleFunc("POST /sign-out", sign.SignOut)
+	}
 	mux.HandleFunc("/plugin-help", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "command-help", http.StatusMovedPermanently)
 	})
@@ -141,8 +169,8 @@ func (s *server) handler() http.Handler {
 	})
 	mux.HandleFunc("/", http.NotFound)
 
-	// Only rerun and abort change anything; a form of another site cannot send them.
-	return secured(compressed(http.NewCrossOriginProtection().Handler(s.metrics.Measure(mux))))
+	// What changes something is not done for a form of another site.
+	return secured(onlyHTTPS(s.redirectTo, compressed(s.access.guard.Handler(s.metrics.Measure(mux)))))
 }
 
 // canSee tells whether a ProwJob is shown.
@@ -191,7 +219,7 @@ func (s *server) tagged(w http.ResponseWriter, r *http.Request, more ...string) 
 	if s.config.Status().Err != nil {
 		problem = "bad" + strconv.FormatInt(s.config.Status().FailingSince.UnixNano(), 36)
 	}
-	parts := append([]string{s.boot, strconv.FormatUint(version, 36), s.config.Get().Version(), problem}, more...)
+	parts := append([]string{s.boot, strconv.FormatUint(version, 36), s.config.Get().Version(), problem, s.viewerTag(r)}, more...)
 	tag := `W/"` + strings.Join(parts, "-") + `"`
 	w.Header().Set("ETag", tag)
 	for candidate := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {

@@ -44,6 +44,9 @@ type runView struct {
 	// Same leads to the runs of the same job, Together to those of the same pull request.
 	Same, Together string
 	Rerun          string
+	// CanRerun and CanAbort show what may be done, to some at least. Done tells what was.
+	CanRerun, CanAbort bool
+	Done               string
 }
 
 type podView struct {
@@ -150,6 +153,12 @@ func (s *server) showRun(w http.ResponseWriter, r *http.Request, found run) {
 			s.fillStored(ctx, &view, found)
 		}
 	}
+	switch r.URL.Query().Get("done") {
+	case "rerun":
+		view.Done = "The job runs again: this is the new run."
+	case "abort":
+		view.Done = "The run is being aborted."
+	}
 	s.fillLog(ctx, &view, r, found)
 	s.render(w, r, "run", view.Job+" #"+view.Build, view)
 }
@@ -165,6 +174,7 @@ func (s *server) fillKnown(ctx context.Context, view *runView, pj *v1.ProwJob) {
 	view.Ended, view.Duration = s.ended(pj)
 	view.Live = !pj.Complete()
 	view.Rerun = pj.Spec.RerunCommand
+	view.CanRerun, view.CanAbort = true, s.mayAct(pj) && abortable(pj)
 	view.Same = "?" + url.Values{"job": {pj.Spec.Job}}.Encode()
 	if len(view.Pulls) > 0 {
 		view.Together = "?" + url.Values{"repo": {view.Repo}, "pull": {strconv.Itoa(view.Pulls[0].Number)}}.Encode()

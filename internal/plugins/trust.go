@@ -63,3 +63,8 @@ func TrustedUser(ctx context.Context, c TrustClient, cfg pluginconfig.Trigger, o
 	}
 	return Trust{Reason: "user is " + strings.Join(failed, " and ")}, nil
 }
+
+// VouchContext is the status that says of a commit that a trusted user allowed its
+// tests, where the repository wants that for each commit. Who pushes to a fork
+// cannot set it.
+const VouchContext = "prow/ok-to-test"

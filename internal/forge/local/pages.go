@@ -122,6 +122,8 @@ func (v *visit) route() error {
 		return err
 	case path == "login" && post:
 		return v.login()
+	case path == "login/oauth/authorize" && (get || post):
+		return v.authorize()
 	case len(parts) == 1 && get:
 		return v.home(parts[0])
 	case len(parts) < 2:

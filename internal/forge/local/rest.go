@@ -151,6 +151,9 @@ func (f *Forge) serveREST(all routes, w http.ResponseWriter, r *http.Request) {
 		if scopes == "" {
 			scopes = allScopes
 		}
+		if scopes == noScope {
+			scopes = ""
+		}
 		h.Set("X-OAuth-Scopes", scopes)
 		h.Set("X-Accepted-OAuth-Scopes", "")
 	}

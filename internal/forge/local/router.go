@@ -19,6 +19,8 @@ func (f *Forge) router(p *pages) http.Handler {
 			f.serveREST(ops, w, r)
 		case path == "/api/graphql":
 			f.serveGraphQL(w, r)
+		case path == "/login/oauth/access_token":
+			f.serveAccessToken(w, r)
 		default:
 			if owner, name, service, ok := gitPath(path); ok {
 				f.serveGit(w, r, owner, name, service)

@@ -439,6 +439,25 @@ CREATE TABLE issue_redirects (                   -- where issues were before
 CREATE INDEX deliveries_held ON deliveries (next) WHERE state = 'held';   -- by a fault
 `, `
 ALTER TABLE refs ADD COLUMN pusher_id INTEGER NOT NULL DEFAULT 0;         -- who moved it last, 0 when not known
+`, `
+CREATE TABLE oauth_apps (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	client_id TEXT NOT NULL UNIQUE,
+	secret TEXT NOT NULL,                        -- hex SHA-256
+	name TEXT NOT NULL,
+	owner_id INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+	callback TEXT NOT NULL,
+	created INTEGER NOT NULL
+);
+CREATE TABLE oauth_codes (
+	hash TEXT PRIMARY KEY,                       -- hex SHA-256
+	app_id INTEGER NOT NULL REFERENCES oauth_apps(id) ON DELETE CASCADE,
+	account_id INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+	scopes TEXT NOT NULL,
+	redirect TEXT NOT NULL,
+	challenge TEXT NOT NULL,                     -- of PKCE, '' without
+	expires INTEGER NOT NULL
+);
 `}
 
 // migrate brings the database to the newest schema, or refuses one that a

@@ -518,6 +518,8 @@ type Seed struct {
 	Tokens []SeedToken `json:"tokens,omitempty"`
 	Hooks  []Hook      `json:"hooks,omitempty"`
 	Apps   []App       `json:"apps,omitempty"`
+	// OAuthApps are programs to which people sign in with their account here.
+	OAuthApps []OAuthApp `json:"oauth_apps,omitempty"`
 }
 
 // SeedOrg is an organisation with its members (login to role) and teams.
@@ -605,6 +607,11 @@ func (f *Forge) Apply(ctx context.Context, s Seed) error {
 	}
 	for _, t := range s.Tokens {
 		if err := f.seedToken(ctx, t); err != nil {
+			return err
+		}
+	}
+	for _, o := range s.OAuthApps {
+		if err := f.CreateOAuthApp(ctx, o); err != nil {
 			return err
 		}
 	}

@@ -8,10 +8,8 @@ import (
 	"prow/internal/plugins"
 )
 
-// VouchContext is the status that says of a commit that a trusted user allowed its
-// tests, where the repository wants that for each commit. Who pushes to a fork
-// cannot set it.
-const VouchContext = "prow/ok-to-test"
+// VouchContext is the status that says of a commit that a trusted user allowed its tests.
+const VouchContext = plugins.VouchContext
 
 // againMarker finds the comment that is made once.
 const againMarker = "<!-- prow: ok-to-test again -->"
