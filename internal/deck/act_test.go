@@ -365,16 +365,21 @@ func TestHiddenAndTenantJobsOnEveryEndpoint(t *testing.T) {
 	}
 }
 
-// startError is why a Deck with these options does not start.
-func startError(t *testing.T, o Options, extra string) error {
+func watchConfig(t *testing.T, extra string) *config.Watcher {
 	t.Helper()
-	o.Config = config.DefaultOptions()
-	o.Config.ConfigPath = write(t, "config.yaml", configText("default", t.TempDir(), extra))
-	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{})
+	o := config.DefaultOptions()
+	o.ConfigPath = write(t, "config.yaml", configText("default", t.TempDir(), extra))
+	cfg, err := config.NewWatcher(t.Context(), o, live.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = newAccess(t.Context(), service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store)), &o, cfg)
+	return cfg
+}
+
+// startError is why a Deck with these options does not start.
+func startError(t *testing.T, o Options, extra string) error {
+	t.Helper()
+	_, err := newAccess(t.Context(), service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store)), &o, watchConfig(t, extra))
 	return err
 }
 
