@@ -23,6 +23,25 @@ type tidePool struct {
 	Blockers                           []tideBlocker
 	Error                              string
 	TenantIDs                          []string
+	// ActionReason, Reasons and Refused say why; a Tide of other make has none.
+	ActionReason *tideReason      `json:",omitempty"`
+	Reasons      []tidePullReason `json:",omitempty"`
+	Refused      []tidePullReason `json:",omitempty"`
+}
+
+// tideReason says why something is as it is.
+type tideReason struct {
+	Code, Sentence string
+	Links          []string `json:",omitempty"`
+}
+
+// tidePullReason says where a pull request is.
+type tidePullReason struct {
+	Number int
+	SHA    string
+	Title  string `json:",omitempty"`
+	State  string
+	tideReason
 }
 
 // tidePR is what of a pull request is passed on.
@@ -237,16 +256,24 @@ type tideView struct {
 type poolView struct {
 	tidePool
 	Key string
-	// Link shows the repository's runs; Forge the repository.
+	// Forge is the repository there.
 	Forge string
 	Rows  []poolRow
+	// Why says why the action is the one; Sources lead to what that is about.
+	Why     string
+	Sources []sourceLink
 }
 
 // poolRow is a pull request of a pool and what it waits for.
 type poolRow struct {
 	tidePR
 	State, Why, Link string
+	// Sources lead to what Why is about.
+	Sources []sourceLink
 }
+
+// sourceLink is a link with a name.
+type sourceLink struct{ Name, URL string }
 
 type queryView struct {
 	config.TideQuery
@@ -276,13 +303,25 @@ func (s *server) tidePage(w http.ResponseWriter, r *http.Request) {
 
 func viewPool(p tidePool, base string) poolView {
 	out := poolView{tidePool: p, Key: p.Org + "/" + p.Repo + ":" + p.Branch, Forge: base + "/" + p.Org + "/" + p.Repo}
+	if p.ActionReason != nil {
+		out.Why, out.Sources = p.ActionReason.Sentence, sources(p.ActionReason.Links)
+	}
+	told := map[int]tidePullReason{}
+	for _, r := range p.Reasons {
+		told[r.Number] = r
+	}
 	seen := map[int]bool{}
 	add := func(list []tidePR, state, why string) {
 		for _, pr := range list {
-			if !seen[pr.Number] {
-				seen[pr.Number] = true
-				out.Rows = append(out.Rows, poolRow{pr, state, why, fmt.Sprintf("%s/pull/%d", out.Forge, pr.Number)})
+			if seen[pr.Number] {
+				continue
 			}
+			seen[pr.Number] = true
+			row := poolRow{tidePR: pr, State: state, Why: why, Link: fmt.Sprintf("%s/pull/%d", out.Forge, pr.Number)}
+			if r, ok := told[pr.Number]; ok {
+				row.State, row.Why, row.Sources = r.rowState(), r.Sentence, sources(r.Links)
+			}
+			out.Rows = append(out.Rows, row)
 		}
 	}
 	target := "is next: " + strings.ToLower(strings.ReplaceAll(p.Action, "_", " "))
@@ -300,6 +339,36 @@ func viewPool(p tidePool, base string) poolView {
 	add(p.SuccessPRs, "success", "all required jobs passed; waits for its turn"+blocked)
 	add(p.PendingPRs, "pending", "required jobs run against the newest base"+blocked)
 	add(p.MissingPRs, "triggered", "required jobs failed, or have yet to run against the newest base"+blocked)
+	for _, r := range p.Refused {
+		told[r.Number] = r
+		add([]tidePR{{Title: r.Title, Number: r.Number, HeadRefOID: r.SHA}}, "", "")
+	}
+	return out
+}
+
+// rowState is the state as which a reason is shown.
+func (r *tidePullReason) rowState() string {
+	switch {
+	case r.State == "success":
+		return "success"
+	case r.State == "error", r.Code == "ejected", r.Code == "refused", r.Code == "merge-failed":
+		return "failure"
+	case r.Code == "in-trial", r.Code == "testing":
+		return "pending"
+	}
+	return "triggered"
+}
+
+// sources names links: issues by their numbers, everything else is a run.
+func sources(urls []string) []sourceLink {
+	var out []sourceLink
+	for _, u := range urls {
+		name := "run"
+		if _, number, ok := strings.Cut(u, "/issues/"); ok {
+			name = "#" + number
+		}
+		out = append(out, sourceLink{name, u})
+	}
 	return out
 }
 

@@ -36,6 +36,8 @@ type Options struct {
 	Plugins pluginconfig.Options
 	GitHub  github.Flags
 	Output  string
+	// TideURL is where Tide's pools are; empty where it cannot be reached.
+	TideURL string
 	// All shows plugins that have nothing to say.
 	All bool
 }
@@ -47,6 +49,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Plugins.Bind(fs)
 	o.GitHub.Bind(fs)
 	fs.StringVarP(&o.Output, "output", "o", "text", "Form of the answer: text or json.")
+	fs.StringVar(&o.TideURL, "tide-url", "", "URL of Tide's pools, which say more than the status of the pull request. Empty: the status counts.")
 	fs.BoolVar(&o.All, "all", false, "Show plugins that have nothing to say, too.")
 }
 
@@ -127,6 +130,11 @@ func run(ctx context.Context, o *Options, known, external map[string]*plugins.Pl
 			Owners: &owners.Client{Cache: cache, Forge: mine, Settings: plugins.OwnersSettings(cfg, pc), Log: log},
 		}
 	}}
+	if o.TideURL != "" {
+		x.ask = func(ctx context.Context, org, repo, head string, number int) (*Reason, error) {
+			return askTide(ctx, o.TideURL, org, repo, head, number)
+		}
+	}
 	report, err := x.explain(github.ShareReads(ctx), org, repo, number)
 	if err != nil {
 		return err

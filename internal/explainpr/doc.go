@@ -3,5 +3,5 @@
 //
 // It reads what they read and changes nothing: what a plugin says comes from the
 // labels it declares and from its Explain function, what Tide says from its
-// queries in the configuration and from its status on the pull request.
+// pools or its status on the pull request, and from its queries in the configuration.
 package explainpr

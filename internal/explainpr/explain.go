@@ -28,6 +28,8 @@ type Report struct {
 	// Plugins are those the repository enables, in order of their names.
 	Plugins []Section `json:"plugins"`
 	Tide    Section   `json:"tide"`
+	// Reason is the one that Tide gives; nil where it gives none.
+	Reason *Reason `json:"reason,omitempty"`
 }
 
 // Section is what one of them says.
@@ -61,6 +63,8 @@ type explainer struct {
 	external map[string]*plugins.Plugin
 	// agent makes what a plugin gets.
 	agent func(plugin string) *plugins.Agent
+	// ask asks Tide; nil where it is not known where that is.
+	ask func(ctx context.Context, org, repo, head string, number int) (*Reason, error)
 }
 
 func (x *explainer) explain(ctx context.Context, org, repo string, number int) (*Report, error) {
@@ -93,7 +97,17 @@ func (x *explainer) explain(ctx context.Context, org, repo string, number int) (
 		}
 		out.Plugins = append(out.Plugins, s)
 	}
-	out.Tide = x.tide(pr, org, repo, labels, statuses)
+	var problem error
+	if x.ask != nil {
+		out.Reason, problem = x.ask(ctx, org, repo, pr.Head.SHA, number)
+	}
+	if out.Reason == nil {
+		out.Reason = statusReason(statuses)
+	}
+	out.Tide = x.tide(pr, org, repo, labels, statuses, out.Reason)
+	if problem != nil {
+		out.Tide.Error = problem.Error()
+	}
 	return out, nil
 }
 
@@ -120,13 +134,19 @@ func (x *explainer) section(ctx context.Context, name string, pr *github.PullReq
 	return s
 }
 
-// tide says how far the pull request is from each query that is for it, and what
-// Tide itself says on it.
-func (x *explainer) tide(pr *github.PullRequest, org, repo string, labels []github.Label, statuses *github.CombinedStatus) Section {
+// tide says what Tide itself says, and how far the pull request is from each query
+// that is for it.
+func (x *explainer) tide(pr *github.PullRequest, org, repo string, labels []github.Label, statuses *github.CombinedStatus, reason *Reason) Section {
 	s := Section{Name: "tide"}
+	if reason != nil {
+		s.Says = append(s.Says, plugins.Explanation{Waits: reason.State != github.StatusSuccess, Text: reason.Sentence})
+		for _, link := range reason.Links {
+			s.Says = append(s.Says, plugins.Explanation{Text: link})
+		}
+	}
 	queries := x.config.Tide.Queries.ForRepo(org, repo)
 	if len(queries) == 0 {
-		s.Says = []plugins.Explanation{{Waits: true, Text: "no query is for this repository, so nothing is merged"}}
+		s.Says = append(s.Says, plugins.Explanation{Waits: true, Text: "no query is for this repository, so nothing is merged"})
 		return s
 	}
 	best := missing(&queries[0], pr, labels)
@@ -142,10 +162,7 @@ func (x *explainer) tide(pr *github.PullRequest, org, repo string, labels []gith
 		s.Says = append(s.Says, plugins.Explanation{Text: "it fulfills a query; what is left are contexts and its turn"})
 	}
 	for _, c := range statuses.Statuses {
-		switch {
-		case c.Context == tideContext:
-			s.Says = append(s.Says, plugins.Explanation{Waits: c.State != github.StatusSuccess, Text: "its status says: " + words(c.Description)})
-		case c.State != github.StatusSuccess:
+		if c.Context != tideContext && c.State != github.StatusSuccess {
 			s.Says = append(s.Says, plugins.Explanation{Text: fmt.Sprintf("context %s is %s: %s", c.Context, c.State, words(c.Description))})
 		}
 	}

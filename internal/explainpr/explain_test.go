@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -71,6 +74,14 @@ func TestExplain(t *testing.T) {
 		known:    map[string]*plugins.Plugin{"approve": approve.New(), "hold": hold.New(), "panics": panics},
 		external: map[string]*plugins.Plugin{"needs-rebase": {Labels: []plugins.ManagedLabel{{Name: "needs-rebase", Absent: "it can be merged"}}}},
 	}
+	tide := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `[{"Org":"o","Repo":"other","Reasons":[{"Number":%[1]d,"SHA":"%[2]s","Sentence":"wrong"}]},{"Org":"o","Repo":"r","Reasons":[{"Number":%[1]d,"SHA":"older","Sentence":"wrong"}],
+			"Refused":[{"Number":%[1]d,"SHA":"%[2]s","State":"pending","Code":"contexts","Sentence":"Not mergeable: context unit must pass.","Links":["https://prow.example/view/7"]}]}]`, n, head)
+	}))
+	defer tide.Close()
+	x.ask = func(ctx context.Context, org, repo, head string, number int) (*Reason, error) {
+		return askTide(ctx, tide.URL, org, repo, head, number)
+	}
 	r, err := x.explain(t.Context(), plugintest.Org, plugintest.Repo, n)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +89,7 @@ func TestExplain(t *testing.T) {
 	got := text(r, false)
 	for _, want := range []string{
 		"o/r#", "A change", "open, by eve, to main",
-		"\ntide\n", "! it needs the label approved", "! it must not have the label do-not-merge/hold", "! its status says:", "context unit is failure",
+		"\ntide\n", "! it needs the label approved", "! it must not have the label do-not-merge/hold", "! Not mergeable: context unit must pass.", "https://prow.example/view/7", "context unit is failure",
 		"\napprove\n", "! OWNERS needs the approval of one of its owners", "who can approve what is missing: alice",
 		"\nhold\n", "label do-not-merge/hold: somebody holds",
 		"\npanics\n  ? panic: boom", "\nunknown\n  ? this program has no such plugin", "needs-rebase (external)", "it can be merged",
@@ -92,11 +103,27 @@ func TestExplain(t *testing.T) {
 	if err != nil || !strings.Contains(text(r, false), "OWNERS is approved by alice") {
 		t.Errorf("after the approval: %v\n%s", err, text(r, false))
 	}
+	tide.Close()
+	if r, err = x.explain(t.Context(), plugintest.Org, plugintest.Repo, n); err != nil || !strings.Contains(text(r, false), "? asking Tide") {
+		t.Errorf("where Tide does not answer: %v\n%s", err, text(r, false))
+	}
 	if raw, err := json.Marshal(r); err != nil || !strings.Contains(string(raw), `"plugins":[{"name":"approve"`) {
 		t.Errorf("%s, %v", raw, err)
 	}
 	if _, err := x.explain(t.Context(), plugintest.Org, plugintest.Repo, 999); !github.IsNotFound(err) && !errors.Is(err, context.Canceled) {
 		t.Errorf("a pull request that is not there: %v", err)
+	}
+}
+
+func TestTheStatusIsTheReasonWhereTideIsNotAsked(t *testing.T) {
+	sha := strings.Repeat("a", 40)
+	statuses := &github.CombinedStatus{Statuses: []github.Status{{Context: "unit", State: "failure", Description: "no"}, {Context: "tide", State: "pending", Description: statusdesc.Description("Waits.", sha)}}}
+	if r := statusReason(statuses); r == nil || r.Sentence != "Waits." || r.State != "pending" {
+		t.Errorf("%+v", r)
+	}
+	statuses.Statuses[1].Description = ""
+	if r := statusReason(statuses); r != nil {
+		t.Errorf("a status that says nothing is no reason: %+v", r)
 	}
 }
 

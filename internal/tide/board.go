@@ -1,7 +1,7 @@
 package tide
 
 import (
-	"maps"
+	"slices"
 	"sync"
 
 	"prow/internal/tide/planner"
@@ -14,63 +14,44 @@ type Board struct {
 	news    news
 	reading bool
 	held    map[string]bool
-	// planned are the reasons that planners gave, by pool and pull request.
-	planned map[string]map[string]plannedReason
 
 	// signal has an element when there are news.
 	signal chan struct{}
 }
 
-// news are the outcome of one round of filtering.
+// news are the outcome of one round.
 type news struct {
 	blockers blockers
-	// pooled are the pull requests of all pools, by key.
+	// pooled are the pull requests of all pools that were not merged, by key.
 	pooled map[string]*PullRequest
 	// bases are the base commits, by key of the pool.
 	bases map[string]string
 	// contexts are those of required jobs, by key of the pull request.
 	contexts map[string][]string
-	// refused are the candidates that did not get into a pool, by key.
-	refused map[string]Reason
-	// planned are the reasons that planners gave, by pull request.
-	planned map[string]plannedReason
+	// said is where the candidates are, by key.
+	said map[string]verdict
 }
 
-// plannedReason is a reason for a pull request at one commit.
-type plannedReason struct {
+// verdict is a judgement of a pull request at one commit.
+type verdict struct {
 	sha string
-	Reason
+	judgement
 }
 
 // NewBoard has no news.
 func NewBoard() *Board {
-	return &Board{held: map[string]bool{}, planned: map[string]map[string]plannedReason{}, signal: make(chan struct{}, 1)}
+	return &Board{held: map[string]bool{}, signal: make(chan struct{}, 1)}
 }
 
-// post replaces the news. Pull requests are held no longer, unless the status
-// controller is still at work with what it read before they were merged.
+// post replaces the news.
 func (b *Board) post(n news) {
 	b.mu.Lock()
 	b.news = n
-	if !b.reading {
-		clear(b.held)
-	}
 	b.mu.Unlock()
 	select {
 	case b.signal <- struct{}{}:
 	default:
 	}
-}
-
-// tell replaces what a planner said about the pull requests of a pool.
-func (b *Board) tell(pool string, reasons map[string]plannedReason) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(reasons) == 0 {
-		delete(b.planned, pool)
-		return
-	}
-	b.planned[pool] = reasons
 }
 
 // hold keeps the status controller from the status of a pull request: it is about
@@ -79,6 +60,29 @@ func (b *Board) hold(pr *PullRequest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held[pr.key()] = true
+}
+
+// release lets go of everyone but those that were merged and are still found by
+// searches. Nobody is let go while the status controller is at work with what it read
+// before they were merged.
+func (b *Board) release(merged map[string]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reading {
+		return
+	}
+	for key := range b.held {
+		if !merged[key] {
+			delete(b.held, key)
+		}
+	}
+}
+
+// drop lets go of one that was not merged after all.
+func (b *Board) drop(pr *PullRequest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.held, pr.key())
 }
 
 func (b *Board) isHeld(pr *PullRequest) bool {
@@ -92,16 +96,7 @@ func (b *Board) read() (n news, done func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = true
-	n = b.news
-	n.planned = map[string]plannedReason{}
-	for pool, reasons := range b.planned {
-		if _, ok := n.bases[pool]; ok {
-			maps.Copy(n.planned, reasons)
-		} else {
-			delete(b.planned, pool)
-		}
-	}
-	return n, func() {
+	return b.news, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.reading = false
@@ -111,16 +106,21 @@ func (b *Board) read() (n news, done func()) {
 // newsOf collects what the status controller needs.
 func newsOf(pools []*pool, all blockers) news {
 	n := news{
-		blockers: all, pooled: map[string]*PullRequest{}, bases: map[string]string{}, contexts: map[string][]string{}, refused: map[string]Reason{},
+		blockers: all, pooled: map[string]*PullRequest{}, bases: map[string]string{}, contexts: map[string][]string{}, said: map[string]verdict{},
 	}
 	for _, p := range pools {
-		for key, reason := range p.Refused {
-			n.refused[key] = reason
+		for _, pr := range slices.Concat(p.PRs, p.Refused) {
+			if v, ok := p.Verdicts[pr.Number]; ok {
+				n.said[pr.key()] = verdict{pr.HeadRefOID, v}
+			}
 		}
 		if len(p.PRs) > 0 {
 			n.bases[p.key()] = p.BaseSHA
 		}
 		for _, pr := range p.PRs {
+			if p.Verdicts[pr.Number].Code == codeMerged {
+				continue
+			}
 			n.pooled[pr.key()] = pr
 			n.contexts[pr.key()] = p.Requirements[pr.Number].contexts()
 		}
@@ -146,10 +146,18 @@ type Pool struct {
 	ActionReason Reason
 	// Reasons say of every pull request of the pool where it is.
 	Reasons []PullReason
+	// Refused say why candidates did not get into the pool.
+	Refused []PullReason `json:",omitempty"`
 }
 
 // PullReason is the reason of one pull request.
 type PullReason struct {
 	Number int
+	// SHA is the head that it is about.
+	SHA string
+	// Title is that of one that is not in the pool.
+	Title string `json:",omitempty"`
+	// State is the one that the status of the pull request has.
+	State string
 	Reason
 }

@@ -54,7 +54,7 @@ func difference(tide *config.Tide, pr *PullRequest, failing []Context, q *config
 	}
 	add(len(missing)*scoreEach, "labels-missing", "it needs the %s %s", plural("label", missing), nameList(missing))
 	add(len(forbidden)*scoreEach, "labels-forbidden", "it must not have the %s %s", plural("label", forbidden), nameList(forbidden))
-	add(len(contexts)*scoreEach, "contexts", "%s %s must pass", plural("context", contexts), nameList(contexts))
+	add(len(contexts)*scoreEach, codeContexts, "%s %s must pass", plural("context", contexts), nameList(contexts))
 	if q.ReviewApprovedRequired && (pr.GitHub == nil || pr.GitHub.ReviewDecision != "APPROVED") {
 		add(scoreReview, "review", "it needs an approving review")
 	}
@@ -85,7 +85,7 @@ func unfulfilled(tide *config.Tide, pr *PullRequest, failing []Context) (reason 
 	}
 	switch {
 	case len(queries) == 0:
-		return Reason{Code: "no-query"}, false
+		return Reason{Code: codeNoQuery}, false
 	case !tide.DisplayAllQueriesInStatus:
 		return reason, false
 	case len(near) == 0:

@@ -3,25 +3,36 @@
 //
 // A round of the sync controller goes one way:
 //
-//	searches ─► candidates ─► pools ─► filter ─► snapshot ─► planner ─► executor
-//	            (by branch)   (base,   (why not:   (pure)     (starts jobs,
-//	                           jobs)    Reason)                merges, records)
+//	searches ─► candidates ─► pools ─► filter ─► snapshot ─► planner ─► checker ─► executor ─► verdicts
+//	            (by branch)   (base,   (who may  (all that   (pure:     (pure: is   (starts     (where
+//	                           jobs)    go on)    counts)     proposes)  it proven?)  jobs,      everyone is)
+//	                                                                                  merges)
 //
 // A [Syncer] makes rounds: it searches what the queries of the configuration want,
 // divides it by branch, finds out where each branch is and what each pull request
 // requires, and leaves out those that wait for anything but their own tests. What
-// is left is a snapshot, about which package planner decides; the first of its
-// proposals that can be carried out is carried out. Nothing is kept between rounds
-// that the next could not find out, so a process may be killed anywhere: jobs have
-// names that follow from what they test, and merges name the head they are for.
+// is left is a snapshot. A planner of package planner, which the configuration chooses
+// by branch, proposes what to do; it may ask what comes of merging combinations, and
+// gets an answer by git. The checker of that package refuses a proposal that would merge
+// what is not proven, whichever planner it is from. Package executor carries out the
+// first proposal that is left, on a world (world.go) that is the pool here and a simulated
+// one in package sim.
+//
+// Nothing is kept between rounds that the next could not find out, so a process may be
+// killed anywhere: jobs have names that follow from what they test, merges name the head
+// they are for, and the base is read again before. The speculative planner sees all runs
+// of the branch as trials, by the tree that each has tested, and how the branch got from
+// their bases to where it is by the history (speculation.go).
 //
 // What forges do differently is behind [Provider]: how pull requests are found, what
 // their head and their base are, which jobs they need, and how one is merged.
 //
-// [Statuses] is the status controller. It takes the outcome of the filter from the
-// [Board] and tells people, by the status context "tide", why a pull request is not
-// merged yet. One judge gives every pull request exactly one [Reason]; status,
-// pages and log show that.
+// A round ends with a verdict on every candidate: those that were left out when they
+// were filtered, the others by what the planner says once the outcome of the round is
+// part of the snapshot (reasons.go). It is the one [Reason] that status, pages, log and
+// metric show. [Statuses] is the status controller: it takes the verdicts from the
+// [Board] and tells people by the status context "tide"; it judges by itself only those
+// that no query wants.
 //
 // A round begins a sync period after the one before, and earlier when a job has
 // ended and been reported: a merge need not wait for the next minute.

@@ -23,8 +23,8 @@ type judgement struct {
 	Reason
 }
 
-// judge tells of each pull request where it is. Status, pages and log all show
-// what it says.
+// judge tells where pull requests are of which the sync controller has said nothing:
+// that is those that no query wants.
 type judge struct {
 	forge        StatusReader
 	jobs         client.Reader
@@ -35,6 +35,11 @@ type judge struct {
 
 // of judges a pull request. An error means that nothing can be said at the moment.
 func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n news, baseSHA func(context.Context) (string, error)) (judgement, error) {
+	said, candidate := n.said[pr.key()]
+	candidate = candidate && said.sha == pr.HeadRefOID
+	if candidate && !said.isTrouble() {
+		return said.judgement, nil
+	}
 	refusal, err := j.mergeability.refusal(ctx, &cfg.Tide, pr)
 	if err != nil {
 		return judgement{}, err
@@ -46,16 +51,8 @@ func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n n
 	if err != nil {
 		return judgement{}, err
 	}
-	pooled := n.pooled[pr.key()]
-	isPooled := pooled != nil && pooled.HeadRefOID == pr.HeadRefOID
-	if !isPooled {
-		if issues := n.blockers.of(pr.Org, pr.Repo, pr.BaseRefName); len(issues) > 0 {
-			r := Reason{Code: "blocked", Sentence: "Merging is blocked by " + issueList(issues) + "."}
-			for _, b := range issues {
-				r.Links = append(r.Links, b.URL)
-			}
-			return judgement{github.StatusError, r}, nil
-		}
+	if issues := n.blockers.of(pr.Org, pr.Repo, pr.BaseRefName); len(issues) > 0 {
+		return blockedBy(issues), nil
 	}
 	base, err := baseSHA(ctx)
 	if err != nil {
@@ -69,19 +66,12 @@ func (j *judge) of(ctx context.Context, cfg *config.Config, pr *PullRequest, n n
 	case err != nil:
 		return judgement{}, err
 	}
-	if !isPooled {
-		reason, fulfilled := unfulfilled(&cfg.Tide, pr, unsuccessful(contexts, policy))
-		if !fulfilled {
-			return notMergeable(github.StatusPending, reason), nil
-		}
-		if trouble, ok := n.refused[pr.key()]; ok && trouble.isTrouble() {
-			return notMergeable(github.StatusPending, trouble), nil
-		}
-	}
-	if isPooled {
-		if r, ok := n.planned[pr.key()]; ok && r.sha == pr.HeadRefOID {
-			return judgement{github.StatusPending, r.Reason}, nil
-		}
+	reason, fulfilled := unfulfilled(&cfg.Tide, pr, unsuccessful(contexts, policy))
+	switch {
+	case !fulfilled:
+		return notMergeable(github.StatusPending, reason), nil
+	case candidate:
+		return said.judgement, nil
 	}
 	return j.inPool(ctx, cfg, pr, contexts, n.bases[pr.poolKey()], append(slices.Clone(policy.RequiredContexts), n.contexts[pr.key()]...), n.contexts[pr.key()])
 }
@@ -118,12 +108,12 @@ func (j *judge) inPool(ctx context.Context, cfg *config.Config, pr *PullRequest,
 		if len([]rune(text)) > github.StatusDescriptionLimit {
 			text = fmt.Sprintf("Waiting for %d contexts on the current base.", len(waits))
 		}
-		return judgement{github.StatusPending, Reason{Code: "testing", Sentence: text}}, nil
+		return judgement{github.StatusPending, Reason{Code: codeTesting, Sentence: text}}, nil
 	case pr.GitHub != nil && pr.GitHub.MergeStateStatus == mergeStateBlocked && cfg.Tide.GitHubMergeBlocksPolicy(pr.Org, pr.Repo) == config.MergeBlocksPermit:
 		j.log.WarnContext(ctx, "a pull request is in the pool although GitHub blocks it", "pr", pr.key())
-		return judgement{github.StatusSuccess, Reason{Code: "pooled-blocked", Sentence: "In merge pool, although GitHub blocks the merge at the moment."}}, nil
+		return judgement{github.StatusSuccess, Reason{Code: codePooledBlocked, Sentence: "In merge pool, although GitHub blocks the merge at the moment."}}, nil
 	}
-	return judgement{github.StatusSuccess, Reason{Code: "pooled", Sentence: "In merge pool."}}, nil
+	return judgement{github.StatusSuccess, Reason{Code: codePooled, Sentence: "In merge pool."}}, nil
 }
 
 // policy is the context policy of a pull request.
@@ -156,6 +146,21 @@ func inRepoError(err error) error {
 	return &RequirementError{Reason{Code: "in-repo-config", Sentence: "the jobs in the repository are invalid"}, err}
 }
 
+// blockedBy is the judgement of a pull request for a branch that issues stop.
+func blockedBy(issues []planner.Blocker) judgement {
+	return judgement{github.StatusError, Reason{Code: codeBlocked, Sentence: "Merging is blocked by " + issueList(issues) + ".", Links: issueLinks(issues)}}
+}
+
+func issueLinks(issues []planner.Blocker) []string {
+	var out []string
+	for _, b := range issues {
+		if b.URL != "" {
+			out = append(out, b.URL)
+		}
+	}
+	return out
+}
+
 // notMergeable is a judgement with the reason as part of a sentence.
 func notMergeable(state string, r Reason) judgement {
 	if r.Sentence == "" {
@@ -164,43 +169,4 @@ func notMergeable(state string, r Reason) judgement {
 		r.Sentence = "Not mergeable: " + r.Sentence + "."
 	}
 	return judgement{state, r}
-}
-
-// reasons says of every pull request of a pool where it is.
-func (s *Syncer) reasons(ctx context.Context, cfg *config.Config, p *pool, planned map[int]planner.Reason) []PullReason {
-	j := judge{jobs: s.Jobs, log: s.Log}
-	var out []PullReason
-	said := map[string]plannedReason{}
-	defer func() { s.Board.tell(p.key(), said) }()
-	for _, pr := range p.PRs {
-		if r, ok := planned[pr.Number]; ok {
-			reason := p.reason(r)
-			said[pr.key()] = plannedReason{pr.HeadRefOID, reason}
-			out = append(out, PullReason{pr.Number, reason})
-			continue
-		}
-		contexts, err := s.Provider.Contexts(ctx, cfg, pr)
-		if err != nil {
-			continue // it was read before
-		}
-		own := p.Requirements[pr.Number]
-		verdict, err := j.inPool(ctx, cfg, pr, contexts, p.BaseSHA, append(slices.Clone(own.Policy.RequiredContexts), own.contexts()...), own.contexts())
-		if err != nil {
-			s.Log.ErrorContext(ctx, "the reason of a pull request is not known", "pr", pr.key(), "error", err)
-			continue
-		}
-		out = append(out, PullReason{pr.Number, verdict.Reason})
-	}
-	return out
-}
-
-// reason is what the planner says of a pull request, with links.
-func (p *pool) reason(r planner.Reason) Reason {
-	out := Reason{Code: string(r.Code), Sentence: r.Sentence}
-	for _, b := range p.Blockers {
-		if r.Code == planner.CodeBlocked {
-			out.Links = append(out.Links, b.URL)
-		}
-	}
-	return out
 }

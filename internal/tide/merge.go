@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"prow/internal/config"
+	"prow/internal/forge/github"
 )
 
 // MergeError says which pull requests could not be merged.
@@ -23,11 +24,25 @@ type mergeFailure struct {
 	user, operator bool
 }
 
+// said is what people are told of the failure.
+func (f *mergeFailure) said() string {
+	if !f.user {
+		return operatorsKnow
+	}
+	if answer := (*github.RequestError)(nil); errors.As(f.err, &answer) && answer.Message != "" {
+		return answer.Message
+	}
+	return f.err.Error()
+}
+
+// operatorsKnow stands for errors that are not for everyone.
+const operatorsKnow = "an error that the administrators of this system can look up"
+
 // Error is what people who use the system are told.
 func (e *MergeError) Error() string {
 	var parts []string
 	for _, f := range e.failures {
-		text := "an error that the administrators of this system can look up"
+		text := operatorsKnow
 		if f.user {
 			text = f.err.Error()
 		}

@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	pooled, updated                              *prometheus.GaugeVec
 	missing, pending, success, batchPending      *prometheus.GaugeVec
+	reasons                                      *prometheus.GaugeVec
 	merges                                       *prometheus.HistogramVec
 	poolErrors, queryResults, heartbeat, retests *prometheus.CounterVec
 	syncSeconds, statusSeconds                   prometheus.Gauge
@@ -35,6 +36,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		pending:      gauge("tide_pool_pending_prs", "Number of pull requests that are being tested on the base."),
 		success:      gauge("tide_pool_successful_prs", "Number of pull requests that passed on the base."),
 		batchPending: gauge("tide_pool_batch_pending_prs", "Number of pull requests in the batch that is being tested."),
+		reasons: service.Register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tide_pull_request_reasons", Help: "Number of candidates by where they are.",
+		}, append(pool, "code"))),
 		merges: service.Register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "merges", Help: "Number of pull requests merged at once.", Buckets: []float64{1, 2, 3, 4, 5, 7, 10, 15, 25},
 		}, pool)),

@@ -493,7 +493,7 @@ func TestProbe27Blockers(t *testing.T) {
 			w.expect(tc.action)
 			w.expectStatus(other, tc.status)
 			if tc.action == "BLOCKED" {
-				w.expectStatus(pooled, "success: In merge pool.")
+				w.expectStatus(pooled, "success: In merge pool, but merging is blocked by issue #1.")
 				if b := w.sync.Pools()[0].Blockers; len(b) != 1 || b[0].Number != 1 || strings.Contains(b[0].Title, "branch:") || b[0].URL == "" {
 					t.Errorf("blockers: %+v", b)
 				}

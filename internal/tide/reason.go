@@ -7,12 +7,24 @@ import "errors"
 type Reason struct {
 	// Code is for programs.
 	Code string
-	// Sentence is for people. What keeps a pull request from the pool is the part of
-	// a sentence that follows "Not mergeable: ".
+	// Sentence is for people. Until it is a judgement, what keeps a pull request from
+	// the pool is the part of a sentence that follows "Not mergeable: ".
 	Sentence string
 	// Links lead to what the sentence is about.
 	Links []string `json:",omitempty"`
 }
+
+// Codes that are used in several places.
+const (
+	codeBlocked       = "blocked"
+	codeContexts      = "contexts"
+	codeNoQuery       = "no-query"
+	codeTesting       = "testing"
+	codePooled        = "pooled"
+	codePooledBlocked = "pooled-blocked"
+	codeMerged        = "merged"
+	codeMergeFailed   = "merge-failed"
+)
 
 // conflictReason is that of what does not go together with its base.
 var conflictReason = Reason{Code: "conflict", Sentence: "it has a merge conflict"}

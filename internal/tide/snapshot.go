@@ -24,8 +24,10 @@ type pool struct {
 	BaseSHA           string
 	// PRs are candidates, after filtering the pool; sorted by number.
 	PRs []*PullRequest
-	// Refused are the candidates that did not get into the pool, and why.
-	Refused map[string]Reason
+	// Refused are the candidates that did not get into the pool; sorted by number.
+	Refused []*PullRequest
+	// Verdicts say of every candidate where it is, by number.
+	Verdicts map[int]judgement
 	// Requirements by number of the pull request.
 	Requirements map[int]requirements
 	// Jobs are the presubmits and batches on the base.
@@ -67,7 +69,7 @@ func divide(prs map[string]*PullRequest) []*pool {
 	for _, pr := range prs {
 		p := byKey[pr.poolKey()]
 		if p == nil {
-			p = &pool{Org: pr.Org, Repo: pr.Repo, Branch: pr.BaseRefName, Refused: map[string]Reason{}}
+			p = &pool{Org: pr.Org, Repo: pr.Repo, Branch: pr.BaseRefName, Verdicts: map[int]judgement{}}
 			byKey[pr.poolKey()] = p
 		}
 		p.PRs = append(p.PRs, pr)
@@ -91,36 +93,32 @@ func (s *Syncer) prepare(ctx context.Context, cfg *config.Config, p *pool) error
 	if p.Jobs, err = jobs(ctx, s.Jobs, cfg.ProwJobNamespace, indexPool, poolJobsKey(p.Org, p.Repo, p.Branch, p.BaseSHA)); err != nil {
 		return err
 	}
-	refuse := func(pr *PullRequest, r Reason) {
-		p.Refused[pr.key()] = r
-		s.Log.DebugContext(ctx, "not in the pool", "pr", pr.key(), "sha", pr.HeadRefOID, "reason", r.Code, "sentence", r.Sentence)
-	}
 	p.Requirements = s.requirementsOfAll(ctx, cfg, p.BaseSHA, p.PRs, func(pr *PullRequest, err error) {
 		s.Log.WarnContext(ctx, "it is not known what a pull request requires; it is left alone", "pr", pr.key(), "sha", pr.HeadRefOID, "error", err)
-		refuse(pr, requirementReason(err))
+		p.Verdicts[pr.Number] = s.unclear(ctx, cfg, p, pr, err)
 	})
-	reasons := make([]*Reason, len(p.PRs))
+	verdicts := make([]*judgement, len(p.PRs))
 	var group errgroup.Group
 	group.SetLimit(requirementWorkers)
 	for i, pr := range p.PRs {
 		if req, ok := p.Requirements[pr.Number]; ok {
 			group.Go(func() error {
-				reasons[i] = s.filter(ctx, cfg, pr, req)
+				verdicts[i] = s.filter(ctx, cfg, p, pr, req)
 				return nil
 			})
 		}
 	}
-	_ = group.Wait() // the goroutines report through reasons
+	_ = group.Wait() // the goroutines report through verdicts
 	var kept []*PullRequest
 	for i, pr := range p.PRs {
-		_, known := p.Requirements[pr.Number]
-		switch {
-		case !known:
-		case reasons[i] != nil:
-			refuse(pr, *reasons[i])
-		default:
-			kept = append(kept, pr)
+		if verdicts[i] != nil {
+			p.Verdicts[pr.Number] = *verdicts[i]
 		}
+		if _, refused := p.Verdicts[pr.Number]; refused {
+			p.Refused = append(p.Refused, pr)
+			continue
+		}
+		kept = append(kept, pr)
 	}
 	p.PRs = kept
 	return ctx.Err()
@@ -172,6 +170,7 @@ func (s *Syncer) snapshot(ctx context.Context, cfg *config.Config, p *pool) (*pl
 		case len(heads) == 0:
 		case job.Spec.Type == prowv1.PresubmitJob:
 			out.Runs = append(out.Runs, planner.Run{Pull: heads[0], Context: job.Spec.Context, State: state})
+		case speculative: // batches are trials
 		default:
 			key := refs.String()
 			at, ok := groups[key]

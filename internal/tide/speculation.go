@@ -35,44 +35,73 @@ func (s *Syncer) speculation(ctx context.Context, cfg *config.Config, p *pool, s
 	}
 	slices.SortStableFunc(all, func(a, b prowv1.ProwJob) int { return a.Status.StartTime.Compare(b.Status.StartTime.Time) })
 	p.trialJobs = map[string][]*prowv1.ProwJob{}
-	at := map[string]int{}
+	list := attempts{latest: map[string]int{}}
 	for i := range all {
 		job := &all[i]
 		heads := headsOf(job.Spec.Refs)
 		if len(heads) == 0 || !p.concerns(heads, past.known) {
 			continue
 		}
-		key := job.Spec.Refs.BaseSHA + ":" + planner.Key(heads)
-		p.trialJobs[key] = append(p.trialJobs[key], job)
-		n, ok := at[key]
-		if !ok {
-			n = len(out.Trials)
-			at[key] = n
-			out.Trials = append(out.Trials, planner.Trial{ID: key, Base: job.Spec.Refs.BaseSHA, Behind: past.behind(job.Spec.Refs.BaseSHA, p.BaseSHA), Pulls: heads, Required: p.required(heads)})
-		}
-		t := &out.Trials[n]
 		switch job.Status.State {
 		case prowv1.AbortedState, prowv1.ErrorState:
 			continue // that says nothing about what was tested
 		}
-		t.Runs = append(t.Runs, planner.BatchRun{Context: job.Spec.Context, State: planner.RunStateOf(string(job.Status.State))})
+		base := job.Spec.Refs.BaseSHA
+		t := list.add(planner.Trial{Base: base, Behind: past.behind(base, p.BaseSHA), Pulls: heads, Required: p.required(heads)},
+			planner.BatchRun{Context: job.Spec.Context, State: planner.RunStateOf(string(job.Status.State))})
+		p.trialJobs[t.ID] = append(p.trialJobs[t.ID], job)
 		if !job.Complete() && s.Now().Sub(job.Status.StartTime.Time) > settings.Deadline.Duration {
 			t.Overdue = true
 		}
 	}
-	out.Trials = slices.DeleteFunc(out.Trials, func(t planner.Trial) bool { return len(t.Runs) == 0 })
-	out.Trials = out.Trials[max(0, len(out.Trials)-maxTrials):]
+	out.Trials = list.trials[max(0, len(list.trials)-maxTrials):]
 	for i := range out.Trials {
 		s.treeOf(ctx, cfg, p, &out.Trials[i])
 	}
 	return out, nil
 }
 
+// attempts are trials in the order in which they were started.
+type attempts struct {
+	trials []planner.Trial
+	// latest is where the last one of the same pull requests on the same base is.
+	latest map[string]int
+}
+
+// add adds a run of a trial. What is tested once more is another trial, which knows
+// what has passed: a failure that repeats itself is another one, and says more.
+func (a *attempts) add(of planner.Trial, run planner.BatchRun) *planner.Trial {
+	key := of.Base + ":" + planner.Key(of.Pulls)
+	at, ok := a.latest[key]
+	if ok && !slices.ContainsFunc(a.trials[at].Runs, func(r planner.BatchRun) bool { return r.Context == run.Context }) {
+		a.trials[at].Runs = append(a.trials[at].Runs, run)
+		return &a.trials[at]
+	}
+	of.ID = key
+	if ok {
+		of.ID = fmt.Sprintf("%s/%d", key, len(a.trials))
+		for _, r := range a.trials[at].Runs {
+			if r.State == planner.RunSuccess && r.Context != run.Context {
+				of.Runs = append(of.Runs, r)
+			}
+		}
+	}
+	of.Runs = append(of.Runs, run)
+	a.latest[key] = len(a.trials)
+	a.trials = append(a.trials, of)
+	return &a.trials[len(a.trials)-1]
+}
+
 // treeOf finds out what a trial tested; it stays empty where that is not known.
 func (s *Syncer) treeOf(ctx context.Context, cfg *config.Config, p *pool, t *planner.Trial) {
+	key := p.key() + " " + t.ID
+	if s.trees.isHopeless(key, s.Now()) {
+		return
+	}
 	tree, without, err := s.mergedTree(ctx, cfg, p, t.Base, p.changes(s, cfg, t.Pulls))
 	switch {
 	case err != nil:
+		s.trees.giveUp(key, s.Now())
 		s.Log.WarnContext(ctx, "it is not known what a trial tested; it proves nothing", "pool", p.key(), "base", t.Base, "pulls", planner.Key(t.Pulls), "error", err)
 	case len(without) == 0:
 		t.Tree = tree
@@ -180,6 +209,28 @@ const maxTrees = 8192
 type trees struct {
 	mu         sync.Mutex
 	young, old map[string]treeAnswer
+	// hopeless are trials whose commits could not be had, such as those of a head that
+	// is gone, and when that was.
+	hopeless map[string]time.Time
+}
+
+// hopelessTime is how long it is not tried again to get commits.
+const hopelessTime = 10 * time.Minute
+
+func (t *trees) isHopeless(key string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.hopeless[key]
+	return ok && now.Sub(at) < hopelessTime
+}
+
+func (t *trees) giveUp(key string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hopeless == nil || len(t.hopeless) >= maxTrees {
+		t.hopeless = map[string]time.Time{}
+	}
+	t.hopeless[key] = now
 }
 
 func (t *trees) get(key string) (treeAnswer, bool) {

@@ -11,6 +11,7 @@ import (
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/forge/github"
+	"prow/internal/tide/planner"
 )
 
 // speculativeConfig has the speculative planner for the repository.
@@ -146,6 +147,33 @@ func TestWhoeverFailsByItselfIsEjectedAndTheOthersAreMerged(t *testing.T) {
 	w.round()
 	if !w.merged(bad) {
 		t.Error("what was mended is to be merged")
+	}
+}
+
+func TestAFailureThatRepeatsItselfEjectsTheOnlyOneOfTheQueue(t *testing.T) {
+	w := newWorld(t)
+	w.configure(speculativeConfig, unitJob)
+	_, head := w.tested("one")
+	for range 10 {
+		w.round()
+		w.finish(prowv1.FailureState)
+	}
+	if got := w.tide(head); !strings.HasPrefix(got, "pending: It fails by itself") {
+		t.Errorf("its author is told %q", got)
+	}
+	if n := len(w.runs()); n < 2 || n > 3 {
+		t.Errorf("%d runs, want one and another that rules out a flake", n)
+	}
+}
+
+func TestWhatIsTestedOnceMoreKnowsWhatHasPassed(t *testing.T) {
+	list := attempts{latest: map[string]int{}}
+	of := planner.Trial{Base: "b", Pulls: []planner.Head{{Number: 1, SHA: "x"}}, Required: []string{"lint", "unit"}}
+	for _, r := range []planner.BatchRun{{Context: "lint", State: planner.RunSuccess}, {Context: "unit", State: planner.RunFailure}, {Context: "unit", State: planner.RunPending}} {
+		list.add(of, r)
+	}
+	if len(list.trials) != 2 || len(list.trials[0].Runs) != 2 || fmt.Sprint(list.trials[1].Runs) != "[{lint success} {unit pending}]" || list.trials[0].ID == list.trials[1].ID {
+		t.Errorf("%+v", list.trials)
 	}
 }
 

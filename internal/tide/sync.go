@@ -53,8 +53,9 @@ type Syncer struct {
 	mu        sync.Mutex
 	// merged are heads that were merged; searches may show them as open for a while.
 	merged map[string]string
-	// gauged are the pools of the last round.
+	// gauged are the pools of the last round, and told where their candidates were.
 	gauged map[string]*pool
+	told   map[string]told
 }
 
 // Pools are the pools as of the last round.
@@ -76,7 +77,7 @@ func (s *Syncer) Sync(ctx context.Context, cfg *config.Config) error {
 		s.Metrics.heartbeat.WithLabelValues("sync").Inc()
 	}()
 	prs, queryErr := s.Provider.Candidates(ctx, cfg)
-	s.dropMerged(prs)
+	s.Board.release(s.dropMerged(prs))
 	var stop blockers
 	if len(prs) > 0 {
 		var failed map[string]error
@@ -106,10 +107,12 @@ func (s *Syncer) Sync(ctx context.Context, cfg *config.Config) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.Board.post(newsOf(pools, stop))
-	pools = slices.DeleteFunc(pools, func(p *pool) bool { return len(p.PRs) == 0 })
+	all := pools
+	pools = slices.DeleteFunc(slices.Clone(pools), func(p *pool) bool { return len(p.PRs) == 0 })
 	shown := make([]Pool, len(pools))
 	s.each(pools, limit, func(i int, p *pool) { shown[i] = s.syncPool(ctx, cfg, p) })
+	s.tell(ctx, all)
+	s.Board.post(newsOf(all, stop))
 	current := map[string]*pool{}
 	for _, p := range pools {
 		current[p.key()] = p
@@ -149,17 +152,20 @@ func (s *Syncer) noteMerged(prs []*PullRequest) {
 	}
 }
 
-// dropMerged leaves out what was merged already.
-func (s *Syncer) dropMerged(prs map[string]*PullRequest) {
+// dropMerged leaves out what was merged already, and tells what that is.
+func (s *Syncer) dropMerged(prs map[string]*PullRequest) (dropped map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	dropped = map[string]bool{}
 	for key, sha := range s.merged {
 		if pr := prs[key]; pr != nil && pr.HeadRefOID == sha {
 			delete(prs, key)
+			dropped[key] = true
 		} else {
 			delete(s.merged, key)
 		}
 	}
+	return dropped
 }
 
 func (s *Syncer) flush(ctx context.Context) {
@@ -179,19 +185,21 @@ const flushTimeout = 30 * time.Second
 // syncPool decides about one branch, acts, and shows what it did.
 func (s *Syncer) syncPool(ctx context.Context, cfg *config.Config, p *pool) Pool {
 	view := Pool{Org: p.Org, Repo: p.Repo, Branch: p.Branch, Action: planner.Wait, Blockers: p.Blockers, TenantIDs: p.tenants()}
+	w := &poolWorld{s: s, cfg: cfg, p: p}
 	snapshot, err := s.snapshot(ctx, cfg, p)
 	if err != nil {
 		s.poolFailed(ctx, p, &view, err)
+		s.conclude(ctx, w, nil, nil)
+		view.Reasons, view.Refused = p.reasons(), p.refusals()
 		return view
 	}
-	w := &poolWorld{s: s, cfg: cfg, p: p}
 	done := s.decide(ctx, w, snapshot)
 	plan := done.Plan
 	view.SuccessPRs, view.PendingPRs, view.MissingPRs = p.prs(plan.Success), p.prs(plan.Pending), p.prs(plan.Missing)
 	view.BatchPending = p.prs(plan.BatchPending)
 	view.Action, view.Target = done.Action.Kind, p.prsOf(done.Targets)
-	view.ActionReason = Reason{Code: string(done.Action.Code), Sentence: done.Action.Sentence}
-	view.Reasons = s.reasons(ctx, cfg, p, plan.Reasons)
+	s.conclude(ctx, w, snapshot, &done)
+	view.Reasons, view.Refused, view.ActionReason = p.reasons(), p.refusals(), p.actionReason(&done.Action)
 	for _, err := range done.Refused {
 		s.Log.ErrorContext(ctx, "a proposal of the planner would break an invariant; it is not carried out", "pool", p.key(), "error", err)
 		s.Metrics.poolErrors.WithLabelValues(p.Org, p.Repo, p.Branch).Inc()
@@ -214,10 +222,7 @@ func (s *Syncer) syncPool(ctx context.Context, cfg *config.Config, p *pool) Pool
 
 // decide asks the planner of the branch, and carries out what it proposes.
 func (s *Syncer) decide(ctx context.Context, w *poolWorld, snapshot *planner.Snapshot) executor.Outcome {
-	plan := s.Plan
-	if w.speculative() {
-		plan = planner.Speculative
-	}
+	plan := w.planner()
 	if !s.DryRun {
 		return executor.Round(ctx, w, snapshot, plan)
 	}

@@ -31,6 +31,14 @@ func (w *poolWorld) speculative() bool {
 	return w.cfg.Tide.Planner(w.p.Org, w.p.Repo, w.p.Branch).Name == config.PlannerSpeculative
 }
 
+// planner is the one of the branch.
+func (w *poolWorld) planner() planner.Planner {
+	if w.speculative() {
+		return planner.Speculative
+	}
+	return w.s.Plan
+}
+
 // Base reads the base branch again.
 func (w *poolWorld) Base(ctx context.Context) (string, error) {
 	return w.s.Provider.Base(ctx, w.p.PRs[0])
@@ -127,12 +135,11 @@ func (w *poolWorld) Merge(ctx context.Context, pull planner.Head, all []planner.
 	}
 	failure.number = pr.Number
 	w.failures = append(w.failures, *failure)
+	if answer := (*github.RequestError)(nil); errors.As(failure.err, &answer) && answer.Status < 500 {
+		w.s.Board.drop(pr) // it was not merged for sure, so its status says why
+	}
 	if errors.Is(failure.err, github.ErrUnmergeable) {
-		said := failure.err.Error()
-		if answer := (*github.RequestError)(nil); errors.As(failure.err, &answer) && answer.Message != "" {
-			said = answer.Message
-		}
-		w.s.refusals.note(w.p.key(), pull, said, w.s.Now())
+		w.s.refusals.note(w.p.key(), pull, failure.said(), w.s.Now())
 	}
 	if errors.Is(failure.err, errStop) {
 		return errors.Join(executor.ErrStop, failure.err)

@@ -54,6 +54,8 @@ func of(ts *testscript.TestScript) *installation.Installation {
 //	wait-pull BASE REGEXP            wait for an open pull request with this title; it is $PR then, its head $HEAD
 //	wait-config NAME KEY REGEXP      wait for a value in a ConfigMap
 //	no-comment PR REGEXP             wait until there is no such comment
+//	new-repo NAME USER...            make another repository of the org, to which these people may push
+//	in REPO                          what follows is about this repository; at first it is the one of repo/
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"up":       func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(of(ts).Up(args...)) },
 	"up-fails": upFails,
@@ -91,6 +93,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"wait-pull":   waitPull,
 	"wait-config": waitConfig,
 	"no-comment":  noComment,
+	"new-repo":    newRepo,
+	"in":          in,
 }
 
 func need(ts *testscript.TestScript, args []string, n int, usage string) {
@@ -133,7 +137,7 @@ func open(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	c, err := of(ts).Forge(args[0])
 	ts.Check(err)
-	pr, _, err := c.PullRequests.Create(context.Background(), installation.Org, installation.Name, &github.NewPullRequest{
+	pr, _, err := c.PullRequests.Create(context.Background(), installation.Org, repository(ts), &github.NewPullRequest{
 		Title: &args[2], Head: &args[1], Base: &base, Body: github.Ptr("A change."),
 	})
 	ts.Check(err)
@@ -145,7 +149,7 @@ func comment(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 3, "comment USER PR TEXT")
 	c, err := of(ts).Forge(args[0])
 	ts.Check(err)
-	_, _, err = c.Issues.CreateComment(context.Background(), installation.Org, installation.Name, number(ts, args[1]), &github.IssueComment{Body: github.Ptr(strings.ReplaceAll(args[2], `\n`, "\n"))})
+	_, _, err = c.Issues.CreateComment(context.Background(), installation.Org, repository(ts), number(ts, args[1]), &github.IssueComment{Body: github.Ptr(strings.ReplaceAll(args[2], `\n`, "\n"))})
 	ts.Check(err)
 }
 
@@ -159,7 +163,7 @@ func waitStatus(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	last := "none"
 	err = installation.Until("status "+args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
-		combined, _, err := c.Repositories.GetCombinedStatus(ctx, installation.Org, installation.Name, args[0], nil)
+		combined, _, err := c.Repositories.GetCombinedStatus(ctx, installation.Org, repository(ts), args[0], nil)
 		if err != nil {
 			return false, err
 		}
@@ -191,7 +195,7 @@ func waitCheck(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	last := "none"
 	err = installation.Until("check run "+args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
-		runs, _, err := c.Checks.ListCheckRunsForRef(ctx, installation.Org, installation.Name, args[0], &github.ListCheckRunsOptions{CheckName: &args[1]})
+		runs, _, err := c.Checks.ListCheckRunsForRef(ctx, installation.Org, repository(ts), args[0], &github.ListCheckRunsOptions{CheckName: &args[1]})
 		if err != nil || len(runs.CheckRuns) == 0 {
 			return false, err
 		}
@@ -210,7 +214,7 @@ func rerunCheck(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "rerun-check USER ID")
 	c, err := of(ts).Forge(args[0])
 	ts.Check(err)
-	_, err = c.Checks.ReRequestCheckRun(context.Background(), installation.Org, installation.Name, int64(number(ts, args[1])))
+	_, err = c.Checks.ReRequestCheckRun(context.Background(), installation.Org, repository(ts), int64(number(ts, args[1])))
 	ts.Check(err)
 }
 
@@ -219,7 +223,7 @@ func labels(ctx context.Context, ts *testscript.TestScript, pr string) ([]string
 	if err != nil {
 		return nil, err
 	}
-	issue, _, err := c.Issues.Get(ctx, installation.Org, installation.Name, number(ts, pr))
+	issue, _, err := c.Issues.Get(ctx, installation.Org, repository(ts), number(ts, pr))
 	var out []string
 	if err == nil {
 		for _, l := range issue.Labels {
@@ -251,7 +255,7 @@ func waitComment(ts *testscript.TestScript, _ bool, args []string) {
 	c, err := of(ts).Forge("alice")
 	ts.Check(err)
 	ts.Check(installation.Until("a comment that says "+args[1], func(ctx context.Context) (bool, error) {
-		all, _, err := c.Issues.ListComments(ctx, installation.Org, installation.Name, number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
+		all, _, err := c.Issues.ListComments(ctx, installation.Org, repository(ts), number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
 		return slices.ContainsFunc(all, func(c *github.IssueComment) bool { return says.MatchString(c.GetBody()) }), err
 	}))
 }
@@ -261,7 +265,7 @@ func waitMerged(ts *testscript.TestScript, neg bool, args []string) {
 	c, err := of(ts).Forge("alice")
 	ts.Check(err)
 	if neg {
-		pr, _, err := c.PullRequests.Get(context.Background(), installation.Org, installation.Name, number(ts, args[0]))
+		pr, _, err := c.PullRequests.Get(context.Background(), installation.Org, repository(ts), number(ts, args[0]))
 		ts.Check(err)
 		if pr.GetMerged() {
 			ts.Fatalf("pull request %s is merged", args[0])
@@ -269,7 +273,7 @@ func waitMerged(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(installation.Until("the merge of "+args[0], func(ctx context.Context) (bool, error) {
-		pr, _, err := c.PullRequests.Get(ctx, installation.Org, installation.Name, number(ts, args[0]))
+		pr, _, err := c.PullRequests.Get(ctx, installation.Org, repository(ts), number(ts, args[0]))
 		return err == nil && pr.GetMerged(), err
 	}))
 }
@@ -279,7 +283,7 @@ func waitGone(ts *testscript.TestScript, _ bool, args []string) {
 	c, err := of(ts).Forge("alice")
 	ts.Check(err)
 	ts.Check(installation.Until("the end of the branch "+args[0], func(ctx context.Context) (bool, error) {
-		_, resp, err := c.Git.GetRef(ctx, installation.Org, installation.Name, "heads/"+args[0])
+		_, resp, err := c.Git.GetRef(ctx, installation.Org, repository(ts), "heads/"+args[0])
 		if resp != nil && resp.StatusCode == http.StatusNotFound {
 			return true, nil
 		}

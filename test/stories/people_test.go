@@ -29,9 +29,33 @@ func forge(ts *testscript.TestScript, login string) *github.Client {
 	return c
 }
 
+// repository is the one that the story is about at the moment.
+func repository(ts *testscript.TestScript) string {
+	if name := ts.Getenv("REPOSITORY"); name != "" {
+		return name
+	}
+	return installation.Name
+}
+
+func in(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 1, "in REPO")
+	ts.Setenv("REPOSITORY", args[0])
+}
+
+func newRepo(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 1, "new-repo NAME USER...")
+	c := forge(ts, installation.Bot)
+	_, _, err := c.Repositories.Create(context.Background(), installation.Org, &github.Repository{Name: &args[0], AutoInit: github.Ptr(true)})
+	ts.Check(err)
+	for _, login := range args[1:] {
+		_, _, err := c.Repositories.AddCollaborator(context.Background(), installation.Org, args[0], login, &github.RepositoryAddCollaboratorOptions{Permission: "push"})
+		ts.Check(err)
+	}
+}
+
 func issue(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "issue USER TITLE")
-	i, _, err := forge(ts, args[0]).Issues.Create(context.Background(), installation.Org, installation.Name, &github.IssueRequest{Title: &args[1]})
+	i, _, err := forge(ts, args[0]).Issues.Create(context.Background(), installation.Org, repository(ts), &github.IssueRequest{Title: &args[1]})
 	ts.Check(err)
 	ts.Setenv("ISSUE", strconv.Itoa(i.GetNumber()))
 }
@@ -49,25 +73,25 @@ func edit(ts *testscript.TestScript, _ bool, args []string) {
 	default:
 		ts.Fatalf("%s cannot be edited", args[2])
 	}
-	_, _, err := forge(ts, args[0]).PullRequests.Edit(context.Background(), installation.Org, installation.Name, number(ts, args[1]), &change)
+	_, _, err := forge(ts, args[0]).PullRequests.Edit(context.Background(), installation.Org, repository(ts), number(ts, args[1]), &change)
 	ts.Check(err)
 }
 
 func merge(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "merge USER PR")
-	_, _, err := forge(ts, args[0]).PullRequests.Merge(context.Background(), installation.Org, installation.Name, number(ts, args[1]), "", nil)
+	_, _, err := forge(ts, args[0]).PullRequests.Merge(context.Background(), installation.Org, repository(ts), number(ts, args[1]), "", nil)
 	ts.Check(err)
 }
 
 func review(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 4, "review USER PR EVENT TEXT")
-	_, _, err := forge(ts, args[0]).PullRequests.CreateReview(context.Background(), installation.Org, installation.Name, number(ts, args[1]), &github.PullRequestReviewRequest{Event: &args[2], Body: text(args[3])})
+	_, _, err := forge(ts, args[0]).PullRequests.CreateReview(context.Background(), installation.Org, repository(ts), number(ts, args[1]), &github.PullRequestReviewRequest{Event: &args[2], Body: text(args[3])})
 	ts.Check(err)
 }
 
 func status(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 3, "status SHA CONTEXT STATE")
-	_, _, err := forge(ts, installation.Bot).Repositories.CreateStatus(context.Background(), installation.Org, installation.Name, args[0], &github.RepoStatus{Context: &args[1], State: &args[2]})
+	_, _, err := forge(ts, installation.Bot).Repositories.CreateStatus(context.Background(), installation.Org, repository(ts), args[0], &github.RepoStatus{Context: &args[1], State: &args[2]})
 	ts.Check(err)
 }
 
@@ -84,14 +108,14 @@ func team(ts *testscript.TestScript, _ bool, args []string) {
 
 func milestone(ts *testscript.TestScript, _ bool, args []string) {
 	for _, title := range args {
-		_, _, err := forge(ts, installation.Bot).Issues.CreateMilestone(context.Background(), installation.Org, installation.Name, &github.Milestone{Title: &title})
+		_, _, err := forge(ts, installation.Bot).Issues.CreateMilestone(context.Background(), installation.Org, repository(ts), &github.Milestone{Title: &title})
 		ts.Check(err)
 	}
 }
 
 func repoLabels(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		_, _, err := forge(ts, installation.Bot).Issues.CreateLabel(context.Background(), installation.Org, installation.Name, &github.Label{Name: &name, Color: github.Ptr("ededed")})
+		_, _, err := forge(ts, installation.Bot).Issues.CreateLabel(context.Background(), installation.Org, repository(ts), &github.Label{Name: &name, Color: github.Ptr("ededed")})
 		ts.Check(err)
 	}
 }
@@ -100,7 +124,7 @@ func waitItem(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 3, "wait-item NUMBER title|state|milestone|assignee|reviewer TEXT")
 	c, n, last := forge(ts, "alice"), number(ts, args[0]), []string(nil)
 	err := installation.Until(args[1]+" "+args[2], func(ctx context.Context) (bool, error) {
-		i, _, err := c.Issues.Get(ctx, installation.Org, installation.Name, n)
+		i, _, err := c.Issues.Get(ctx, installation.Org, repository(ts), n)
 		if err != nil {
 			return false, err
 		}
@@ -117,7 +141,7 @@ func waitItem(ts *testscript.TestScript, _ bool, args []string) {
 				last = append(last, u.GetLogin())
 			}
 		case "reviewer":
-			asked, _, err := c.PullRequests.ListReviewers(ctx, installation.Org, installation.Name, n, nil)
+			asked, _, err := c.PullRequests.ListReviewers(ctx, installation.Org, repository(ts), n, nil)
 			if err != nil {
 				return false, err
 			}
@@ -138,7 +162,7 @@ func waitPull(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "wait-pull BASE REGEXP")
 	says, c := regexp.MustCompile(args[1]), forge(ts, "alice")
 	ts.Check(installation.Until("a pull request to "+args[0], func(ctx context.Context) (bool, error) {
-		pulls, _, err := c.PullRequests.List(ctx, installation.Org, installation.Name, &github.PullRequestListOptions{Base: args[0]})
+		pulls, _, err := c.PullRequests.List(ctx, installation.Org, repository(ts), &github.PullRequestListOptions{Base: args[0]})
 		for _, pr := range pulls {
 			if says.MatchString(pr.GetTitle()) {
 				ts.Setenv("PR", strconv.Itoa(pr.GetNumber()))
@@ -164,7 +188,7 @@ func noComment(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "no-comment PR REGEXP")
 	says, c := regexp.MustCompile(args[1]), forge(ts, "alice")
 	ts.Check(installation.Until("no comment that says "+args[1], func(ctx context.Context) (bool, error) {
-		all, _, err := c.Issues.ListComments(ctx, installation.Org, installation.Name, number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
+		all, _, err := c.Issues.ListComments(ctx, installation.Org, repository(ts), number(ts, args[0]), &github.IssueListCommentsOptions{ListOptions: github.ListOptions{PerPage: 100}})
 		return err == nil && !slices.ContainsFunc(all, func(c *github.IssueComment) bool { return says.MatchString(c.GetBody()) }), err
 	}))
 }

@@ -56,6 +56,8 @@ type Outcome struct {
 	// Targets are the pull requests it was about, and Merged those that were merged.
 	Targets, Merged []planner.Head
 	Failures        []Failure
+	// Started are the trials of the action that were started.
+	Started []planner.Start
 	// Refused are proposals that would have broken an invariant.
 	Refused []error
 	// Err is what went wrong besides merges.
@@ -165,18 +167,26 @@ func start(ctx context.Context, w World, a planner.Action) (_ Outcome, ok bool) 
 		}
 		starts = []planner.Start{{Pulls: out.Targets}}
 	}
-	for _, id := range a.Stops {
-		if err := w.Stop(ctx, id); err != nil {
-			out.Err = errors.Join(out.Err, fmt.Errorf("stop trial %s: %w", id, err))
-		}
-	}
+	out.Err = stop(ctx, w, a.Stops)
 	for _, st := range starts {
 		if err := w.Start(ctx, st); err != nil {
 			out.Err = errors.Join(out.Err, err)
 			break
 		}
+		out.Started = append(out.Started, st)
 	}
 	return out, true
+}
+
+// stop stops trials; those that it cannot stop do no harm.
+func stop(ctx context.Context, w World, trials []string) error {
+	var errs []error
+	for _, id := range trials {
+		if err := w.Stop(ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("stop trial %s: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // merge merges, unless the base moved since it was read: the forge cannot be told
@@ -208,6 +218,9 @@ func Land(ctx context.Context, w World, a planner.Action) Outcome {
 		if errors.Is(err, ErrStop) || ctx.Err() != nil || a.Exact {
 			break
 		}
+	}
+	if len(out.Merged) == len(a.Targets) {
+		out.Err = stop(ctx, w, a.Stops)
 	}
 	return out
 }

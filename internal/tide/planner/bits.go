@@ -35,6 +35,13 @@ func (m members) holds(o members) bool {
 	return true
 }
 
+func (m members) without(o members) members {
+	for w := range m {
+		m[w] &^= o[w]
+	}
+	return m
+}
+
 // common is how many members two sets have in common.
 func (m members) common(o members) int {
 	n := 0

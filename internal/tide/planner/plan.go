@@ -54,7 +54,8 @@ type Action struct {
 	// Limit is how many candidates a batch takes at most; 0 is all.
 	Limit int
 	// Starts are the trials that a speculation begins, and Stops those of which the
-	// outcome has become useless. They go with TriggerBatch and Trigger.
+	// outcome has become useless. They go with TriggerBatch and Trigger; a merge stops
+	// what it makes useless once all of it is done.
 	Starts []Start
 	Stops  []string
 	// Exact targets of a merge are proven as a whole: after one that was not merged

@@ -90,12 +90,6 @@ func Key(pulls []Head) string {
 	return b.String()
 }
 
-// judge is the state of the trial over its required contexts.
-func (t *Trial) judge() verdict {
-	b := Batch{Runs: t.Runs, Required: t.Required}
-	return b.judge()
-}
-
 // proves tells whether every one of the contexts has passed on the tree.
 func (s *Speculation) proves(tree string, contexts []string) bool {
 	if tree == "" {

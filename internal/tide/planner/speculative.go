@@ -21,32 +21,6 @@ const (
 	CodeSpeculates Code = "trials-running"
 )
 
-const (
-	// sure is the chance of guilt from which on a pull request is ejected, if it also
-	// failed by itself.
-	sure = 0.98
-	// suspect is the chance of guilt from which on it is tested by itself.
-	suspect = 0.5
-	// hopeless is the chance of passing below which a test is not worth its run.
-	hopeless = 0.03
-	// good is the chance of passing that a test to learn from should have: the most
-	// is learnt from what is uncertain.
-	good = 0.5
-	// coverage is in how many tests at once a pull request is to be told apart from
-	// the others.
-	coverage = 4
-	// keep is how much worse a combination that is being tested already may be than
-	// the one that would be started now.
-	keep = 0.7
-	// trunkMin is how likely a combination must pass for others to be tested on top of
-	// it only to learn from them.
-	trunkMin = 0.7
-	// valueMin is how many pull requests a test must be expected to merge.
-	valueMin = 1.0
-	// maxBranches bounds how many courses of events are followed.
-	maxBranches = 80
-)
-
 // Speculative tests combinations of pull requests on top of each other, as many at
 // once as there may be runs, and merges the largest one that is proven.
 //
@@ -55,14 +29,15 @@ const (
 // how likely every combination is to pass, and from that:
 //
 //  1. What is proven for the exact tree that it would leave behind is merged, unless
-//     a larger combination in the making would become worthless by it.
-//  2. The combination is tested next by which the most pull requests may be expected
-//     to be merged. It goes on top of the best one that is being tested, so that
-//     both can be merged one after the other.
-//  3. Pull requests that fail are told apart by tests of parts of the queue that are
-//     as likely to pass as to fail.
-//  4. Whoever is to blame by the evidence is tested by itself, and ejected when it
+//     a better combination in the making would become worthless by it.
+//  2. Whoever is to blame by the evidence is tested by itself, and ejected when it
 //     fails there and no flake explains that; until its head changes, or it passes.
+//  3. The trunk, which is what will probably be merged next, grows in steps on top of
+//     each other, so that one after the other can be merged.
+//  4. Those of which nothing is known are told apart by tests of parts of the queue
+//     that are as likely to pass as to fail, on top of the trunk; each in a few of
+//     them. Those that are good by themselves are tested together in the same way,
+//     where there are too many of them for one step.
 //
 // A test is keyed by the tree that it tested. One that was started on an earlier
 // base still proves what it holds if the branch has got there by a part of it.
@@ -101,31 +76,51 @@ type view struct {
 	queue   []*Pull
 	at      map[Head]int // position in the queue, or window plus position among merged
 	merged  []Head
-	landed  map[Head]bool
-	trials  []outcome
+	trials  []outcome // that tell something
 	know    *evidence
 	reasons map[int]Reason
 	ejected members
 	running []outcome
-	// budget is how many runs may be added; negative is any number.
-	budget int
-	ask    [][]Head
-	asked  map[string]bool
+	// lost are tests that need not go on, because they are decided or overdue.
+	lost []*Trial
+	// going is how many runs there are.
+	going int
+	ask   [][]Head
+	asked map[string]bool
+	// present are the numbers of the pool.
+	present map[int]bool
+}
+
+// Numbers of those that are in neither list.
+const (
+	mergedEarlier = -1
+	gone          = -2
+)
+
+// recent is how many trials are looked at: those before tell nothing of a queue
+// that has moved on.
+const recent = 256
+
+// ahead is how many of the queue are thought about at once. What passes long before
+// it is merged has to be tested again together with all that was merged meanwhile.
+func (s *Speculation) ahead() int {
+	if s.MaxRuns == 0 {
+		return window
+	}
+	return min(max(32, 4*s.MaxRuns), window)
 }
 
 func newView(s *Snapshot) *view {
-	v := &view{s: s, at: map[Head]int{}, landed: map[Head]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
+	v := &view{s: s, at: map[Head]int{}, present: map[int]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
-	for _, p := range v.queue[min(window, len(v.queue)):] {
-		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", window)}
+	ahead := spec.ahead()
+	for _, p := range v.queue[min(ahead, len(v.queue)):] {
+		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", ahead)}
 	}
-	v.queue = v.queue[:min(window, len(v.queue))]
-	for i, p := range v.queue {
-		v.at[p.Head] = i
-	}
+	v.queue = v.queue[:min(ahead, len(v.queue))]
 	for _, h := range spec.Landed {
-		v.landed[h] = true
+		v.at[h] = mergedEarlier
 	}
 	v.merged = spec.Landed[max(0, len(spec.Landed)-window):]
 	var merged members
@@ -133,76 +128,38 @@ func newView(s *Snapshot) *view {
 		v.at[h] = window + i
 		merged = merged.with(window + i)
 	}
-	v.observe()
-	v.know = weigh(len(v.queue), merged, v.trials)
-	v.budget = -1
-	if spec.MaxRuns > 0 {
-		v.budget = spec.MaxRuns
-		for _, o := range v.running {
-			v.budget -= o.trial.going()
-		}
-		v.budget = max(v.budget, 0)
+	for i := range s.Pulls {
+		v.at[s.Pulls[i].Head], v.present[s.Pulls[i].Number] = gone, true
 	}
+	for i, p := range v.queue {
+		v.at[p.Head] = i
+	}
+	r := v.observe()
+	v.know = weigh(len(v.queue), merged, r, v.trials)
 	v.eject()
 	return v
-}
-
-// observe sees trials as outcomes. Results on equal trees count together: where any
-// passed, the tree is good, and what failed was a flake.
-func (v *view) observe() {
-	trials := v.s.Speculation.Trials
-	byTree := map[string][]BatchRun{}
-	for i := range trials {
-		if t := &trials[i]; t.Tree != "" {
-			byTree[t.Tree] = append(byTree[t.Tree], t.Runs...)
-		}
-	}
-	for i := range trials {
-		t := &trials[i]
-		if t.Unknown || len(t.Pulls) == 0 {
-			continue
-		}
-		o := outcome{trial: t, verdict: t.judge()}
-		if t.Tree != "" && o.verdict == failed {
-			b := Batch{Runs: byTree[t.Tree], Required: t.Required}
-			if b.judge() == passed {
-				o.verdict = passed
-			}
-		}
-		for _, h := range t.Pulls {
-			if at, ok := v.at[h]; ok {
-				o.set = o.set.with(at)
-			} else if !v.landed[h] {
-				o.strangers++
-			}
-		}
-		if t.Behind >= 0 {
-			for k := range len(v.merged) - t.Behind {
-				o.set = o.set.with(window + k)
-			}
-			for k := max(0, len(v.merged)-t.Behind); k < len(v.merged); k++ {
-				o.later = o.later.with(window + k)
-			}
-		}
-		if o.verdict == running {
-			if !t.Overdue {
-				v.running = append(v.running, o)
-			}
-			continue
-		}
-		if o.set.waiting() > 0 {
-			v.trials = append(v.trials, o)
-		}
-	}
 }
 
 // failedAlone counts the tests that a pull request failed with nothing but what is
 // merged.
 func (v *view) failedAlone(i int) int {
 	n := 0
-	for _, o := range v.trials {
-		if o.verdict == failed && o.strangers == 0 && o.set.waiting() == 1 && o.set.has(i) {
-			n++
+	for k := range v.trials {
+		if o := &v.trials[k]; o.verdict == failed && o.strangers == 0 && o.set.waiting() == 1 && o.set.has(i) {
+			n += max(o.failures, 1)
+		}
+	}
+	return n
+}
+
+// failedHere counts the tests that a pull request failed by itself on the commit
+// where the branch is now. If the branch itself is broken it is not to blame, but one
+// more run of the same tree would tell nothing new: it waits for the branch to move.
+func (v *view) failedHere(i int) int {
+	n := 0
+	for k := range v.trials {
+		if o := &v.trials[k]; o.verdict == failed && o.trial.Base == v.s.BaseSHA && o.set.waiting() == 1 && o.set.has(i) {
+			n += max(o.failures, 1)
 		}
 	}
 	return n
@@ -213,7 +170,7 @@ func (v *view) eject() {
 	for i, p := range v.queue {
 		guilt := v.know.guilt(i)
 		switch n := v.failedAlone(i); {
-		case n > 0 && guilt >= sure:
+		case n > 0 && guilt >= sure, n >= enough && guilt >= suspect, v.failedHere(i) >= enough:
 			v.ejected = v.ejected.with(i)
 			v.reasons[p.Number] = Reason{
 				Code:     CodeEjected,
@@ -224,25 +181,13 @@ func (v *view) eject() {
 				return false
 			}
 			at, ok := v.at[*d.Head]
-			return !ok || v.ejected.has(at)
+			return !ok || at < 0 || at < window && v.ejected.has(at)
 		}):
 			v.ejected = v.ejected.with(i)
 			j := slices.IndexFunc(p.DependsOn, func(d Dependency) bool { return !d.Merged })
 			v.reasons[p.Number] = Reason{Code: CodeDepends, Sentence: fmt.Sprintf("It depends on %s, which is not merged yet.", p.DependsOn[j].Name)}
 		}
 	}
-}
-
-// heads lists a set: first those of a list that it goes on top of, then in the
-// order of the queue.
-func (v *view) heads(set members, first []Head) []Head {
-	out := slices.Clone(first)
-	for i, p := range v.queue {
-		if set.has(i) && !slices.Contains(first, p.Head) {
-			out = append(out, p.Head)
-		}
-	}
-	return out
 }
 
 // try says what comes of merging a list; where that is not known it is asked for.
@@ -258,20 +203,22 @@ func (v *view) try(pulls []Head) (Merged, bool) {
 
 // rest is what would be merged by a trial now: its members without those that were
 // merged. It is exact if the branch got here by members of it alone.
-func (v *view) rest(o *outcome) (pulls []Head, exact bool) {
-	t := o.trial
+func (v *view) rest(t *Trial) (pulls []Head, exact bool) {
 	in := map[Head]bool{}
 	for _, h := range t.Pulls {
 		in[h] = true
 		switch at, ok := v.at[h]; {
-		case ok && at < window:
+		case ok && at >= 0 && at < window:
 			pulls = append(pulls, h)
-		case !v.landed[h]:
+		case !ok && t.Behind < 0 && !v.present[h.Number]:
+			// It has left the pool, and nobody knows how the branch got here: it may have
+			// been merged. The tree will tell.
+		case !ok || at == gone:
 			return nil, false
 		}
 	}
 	if t.Behind < 0 || t.Behind > len(v.merged) {
-		return pulls, t.Behind < 0 && len(pulls) > 0
+		return pulls, false
 	}
 	for _, h := range v.merged[len(v.merged)-t.Behind:] {
 		if !in[h] {
@@ -286,7 +233,7 @@ func (v *view) allowed(pulls []Head) bool {
 	done := map[Head]bool{}
 	for _, h := range pulls {
 		i, ok := v.at[h]
-		if !ok || i >= window || len(pulls) == 1 && !v.queue[i].Green() {
+		if !ok || i < 0 || i >= window || len(pulls) == 1 && !v.queue[i].Green() {
 			return false
 		}
 		for _, d := range v.queue[i].DependsOn {
@@ -311,21 +258,24 @@ func (v *view) set(pulls []Head) members {
 func (v *view) land() *Action {
 	var lists [][]Head
 	for i := range v.trials {
-		if o := &v.trials[i]; o.verdict == passed && o.trial.Tree != "" {
-			if pulls, exact := v.rest(o); exact && v.allowed(pulls) {
-				lists = append(lists, pulls)
-			}
+		o := &v.trials[i]
+		if o.verdict != passed || o.trial.Tree == "" {
+			continue
+		}
+		// After pushes of others the tree alone can tell.
+		if pulls, exact := v.rest(o.trial); (exact || o.ground > 0) && v.allowed(pulls) {
+			lists = append(lists, pulls)
 		}
 	}
 	// What its own results prove on this base, and what needs no proof.
 	for _, st := range standings(v.s) {
-		if i, ok := v.at[st.pull.Head]; ok && i < window && st.verdict == passed && v.allowed([]Head{st.pull.Head}) {
+		if i, ok := v.at[st.pull.Head]; ok && i >= 0 && i < window && st.verdict == passed && v.allowed([]Head{st.pull.Head}) {
 			lists = append(lists, []Head{st.pull.Head})
 		}
 	}
 	slices.SortStableFunc(lists, func(a, b []Head) int { return cmp.Or(cmp.Compare(len(b), len(a)), compareHeads(a, b)) })
 	for _, pulls := range lists {
-		if !v.proven(pulls) || v.spoils(pulls) {
+		if v.spoils(pulls) || !v.proven(pulls) {
 			continue
 		}
 		a := &Action{
@@ -336,9 +286,21 @@ func (v *view) land() *Action {
 			a.Kind = Merge
 			a.Sentence = fmt.Sprintf("%s passed every required job as it will be on the branch.", numbers(pulls))
 		}
+		a.Stops = v.useless(v.set(pulls))
 		return a
 	}
 	return nil
+}
+
+// useless are the tests that are going on of nobody but those that are merged now.
+func (v *view) useless(merged members) []string {
+	var out []string
+	for _, o := range v.running {
+		if o.strangers == 0 && merged.holds(o.set.pending()) {
+			out = append(out, o.trial.ID)
+		}
+	}
+	return out
 }
 
 // proven tells whether every required context passed for what the list makes.
@@ -358,13 +320,8 @@ func (v *view) proven(pulls []Head) bool {
 // being tested: one that does not hold all of the list.
 func (v *view) spoils(pulls []Head) bool {
 	set := v.set(pulls)
-	for i := range v.running {
-		o := &v.running[i]
-		rest, exact := v.rest(o)
-		if !exact || !v.allowed(rest) {
-			continue
-		}
-		if other := v.set(rest); !other.holds(set) && v.know.passes(other)*float64(len(rest)) > float64(len(pulls)) {
+	for _, c := range v.live() {
+		if !c.set.holds(set) && c.chance*float64(len(c.list)) > float64(len(pulls)) {
 			return true
 		}
 	}
@@ -433,7 +390,7 @@ func (v *view) divide(plan *Plan) {
 		}
 	}
 	for _, p := range v.s.Pulls {
-		if _, ok := v.at[p.Head]; !ok {
+		if v.at[p.Head] < 0 {
 			plan.Missing = append(plan.Missing, p.Number)
 		}
 	}

@@ -34,7 +34,12 @@ type Report struct {
 	Rejected, FalseRejections int
 	// Stuck are good, and were not merged though nothing kept them back.
 	Stuck int
-	// StuckPulls are some of them.
+	// Runaway is set where the planner started tests without end, so that the scenario
+	// was broken off.
+	Runaway bool
+	// Untold are broken, and their authors were not told.
+	Untold int
+	// StuckPulls are some of those that are stuck.
 	StuckPulls []int
 	// Green is the share of time in which the branch passed.
 	Green float64
@@ -75,13 +80,14 @@ func Sum(reports []Report) Report {
 		r := &reports[i+1]
 		for to, v := range map[*int]int{
 			&out.Arrivals: r.Arrivals, &out.Heads: r.Heads, &out.Merged: r.Merged, &out.Closed: r.Closed, &out.Backlog: r.Backlog,
-			&out.Runs: r.Runs, &out.Stopped: r.Stopped, &out.Rejected: r.Rejected, &out.FalseRejections: r.FalseRejections, &out.Stuck: r.Stuck,
+			&out.Runs: r.Runs, &out.Stopped: r.Stopped, &out.Rejected: r.Rejected, &out.FalseRejections: r.FalseRejections, &out.Stuck: r.Stuck, &out.Untold: r.Untold,
 			&out.Units: r.Units, &out.Prefixes: r.Prefixes, &out.Untested: r.Untested, &out.Raced: r.Raced,
 			&out.Rounds: r.Rounds, &out.Calls: r.Calls, &out.Tries: r.Tries, &out.Crashes: r.Crashes, &out.Faults: r.Faults, &out.Refusals: r.Refusals,
 			&out.Foreign: r.Foreign, &out.Unchecked: r.Unchecked, &out.Violated: r.Violated, &out.gated: r.gated, &out.over: r.over,
 		} {
 			*to += v
 		}
+		out.Runaway = out.Runaway || r.Runaway
 		out.PerHour += r.PerHour
 		out.OraclePerHour += r.OraclePerHour
 		out.Green += r.Green
@@ -140,6 +146,10 @@ func (s *simulation) finishReport() {
 	for _, p := range s.open {
 		// Who waits for its author is not stuck.
 		if p.open() && !p.rejected && p.out == 0 {
+			if s.guilty(p, nil) {
+				r.Untold++
+				continue
+			}
 			r.Stuck++
 			if len(r.StuckPulls) < maxViolations {
 				r.StuckPulls = append(r.StuckPulls, p.number)

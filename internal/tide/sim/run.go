@@ -73,6 +73,10 @@ type simulation struct {
 	snap    planner.Snapshot
 }
 
+// runawayRuns is how many runs a pull request may cost on average. A planner that
+// starts more starts and stops without end, and is not played any longer.
+const runawayRuns = 100
+
 type refusal struct {
 	text  string
 	until time.Duration
@@ -176,6 +180,10 @@ func (s *simulation) play(arrivals []Arrival) {
 			continue
 		}
 		if s.draining && (len(s.open) == 0 || at > s.end+time.Duration(s.sc.Drain*float64(time.Hour))) {
+			return
+		}
+		if s.report.Runs > runawayRuns*(len(arrivals)+runawayRuns) {
+			s.report.Runaway = true
 			return
 		}
 		s.now = max(s.now, at)

@@ -46,6 +46,7 @@ var columns = []column{
 		return fmt.Sprintf("%.2f%%", 100*ratio(float64(r.Report.FalseRejections), float64(r.Report.Arrivals)))
 	}},
 	{"stuck", true, count(func(r *Report) int { return r.Stuck })},
+	{"untold", true, count(func(r *Report) int { return r.Untold })},
 	{"green", true, func(r *Row) string { return fmt.Sprintf("%.2f%%", 100*r.Report.Green) }},
 	{"untested", true, count(func(r *Report) int { return r.Untested })},
 	{"calls", true, count(func(r *Report) int { return r.Calls })},

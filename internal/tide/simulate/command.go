@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"prow/internal/tide/sim"
 )
@@ -125,32 +127,50 @@ func play(w io.Writer, o *options, args []string) error {
 	if err != nil {
 		return err
 	}
-	var rows []sim.Row
-	var broken []error
-	for _, sc := range scenarios {
+	rows := make([]sim.Row, len(scenarios)*len(who))
+	broken := make([][]error, len(rows))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, sc := range scenarios {
 		if o.hours > 0 {
 			sc.Hours = o.hours
 		}
-		for _, c := range who {
-			var reports []sim.Report
-			for n := range o.seeds {
-				sc.Seed, sc.Compatible = o.seed+uint64(n), c.Compatible
-				r, err := sim.Run(sc, c.Plan)
-				if err != nil {
-					return err
-				}
-				for _, v := range r.Violations {
-					broken = append(broken, fmt.Errorf("%s, %s, seed %d: %s", sc.Name, c.Name, sc.Seed, v))
-				}
-				reports = append(reports, r)
-			}
-			rows = append(rows, sim.Row{Planner: c.Name, Report: sim.Sum(reports)})
+		for k, c := range who {
+			at := i*len(who) + k
+			group.Go(func() error {
+				var err error
+				rows[at], broken[at], err = playOne(sc, c, o)
+				return err
+			})
 		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	if err := write(w, rows); err != nil {
 		return err
 	}
-	return errors.Join(broken...)
+	return errors.Join(slices.Concat(broken...)...)
+}
+
+// playOne plays a scenario with all seeds.
+func playOne(sc sim.Scenario, c sim.Contestant, o *options) (row sim.Row, broken []error, err error) {
+	var reports []sim.Report
+	for n := range o.seeds {
+		sc.Seed, sc.Compatible = o.seed+uint64(n), c.Compatible
+		r, err := sim.Run(sc, c.Plan)
+		if err != nil {
+			return row, nil, err
+		}
+		for _, v := range r.Violations {
+			broken = append(broken, fmt.Errorf("%s, %s, seed %d: %s", sc.Name, c.Name, sc.Seed, v))
+		}
+		if r.Runaway {
+			broken = append(broken, fmt.Errorf("%s, %s, seed %d: it starts tests without end: broken off after %d runs", sc.Name, c.Name, sc.Seed, r.Runs))
+		}
+		reports = append(reports, r)
+	}
+	return sim.Row{Planner: c.Name, Report: sim.Sum(reports)}, broken, nil
 }
 
 func writeJSON(w io.Writer, rows []sim.Row) error {

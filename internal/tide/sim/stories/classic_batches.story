@@ -141,3 +141,10 @@ tick; close 1; pass 1,2,3; tick; expect not merged; expect includes 2,3
 == a batch that was forgotten is made again
 pr 1; pr 2
 tick; flake 1,2; expire; tick; expect running 1,2; expect code new-batch
+
+== of two batches the one with more results is continued
+contexts unit e2e lint
+pr 1; pr 2
+tick; pass 1,2 unit; flake 1,2 e2e lint; pr 3; hold 1
+tick; expect running 2,3; pass 2,3 unit lint; flake 2,3 e2e; release 1; pr 4
+tick; expect action TRIGGER_BATCH 2 3; expect running 2,3@e2e

@@ -99,3 +99,11 @@ contexts unit docs
 pr 1 needs unit; pr 2 needs docs
 limit -1
 tick; expect running 1; pass 1 unit; tick; expect merged 1; tick; expect running 2
+
+== what it tests again itself must be over before a merge
+pr 1 fresh
+status 1 extra pending retested; tick; expect not merged; expect code not-green
+
+== a failed run is followed by another one when the head is green again
+pr 1
+tick; flake 1; status 1 test success; tick; expect action TRIGGER 1; expect running 1; expect missing 1

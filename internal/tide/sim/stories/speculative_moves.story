@@ -20,11 +20,11 @@ tick; pass 1; push-during-merge 1; tick; expect not merged; settle; expect merge
 
 == others of a proof are not merged without it
 pr 1; pr 2; pr 3
-tick; pass 1,2,3; push-during-merge 1; tick; expect not merged; settle; expect merged 1 2 3
+tick; pass 1,2,3; push-during-merge 1; tick; expect not merged; settle; expect all-merged 1 2 3
 
 == what comes before it is
 pr 1; pr 2; pr 3
-tick; pass 1,2,3; push-during-merge 2; tick; expect merged 1; settle; expect merged 1 2 3
+tick; pass 1,2,3; push-during-merge 2; tick; expect merged 1; settle; expect all-merged 1 2 3
 
 == the base moves by others
 pr 1; pr 2
@@ -35,7 +35,6 @@ pr 1; pr 2
 tick; base-moved; pass 1,2; tick; expect not merged; settle; expect merged 1 2
 
 == one that the forge refuses does not stop others
-unmet
 pr 1; pr 2; pr 3
 merge-refused 2 refused
 settle; expect merged 1 3; expect reason 2 refused
@@ -51,25 +50,21 @@ merge-refused 1 unauthorized
 settle; expect merged 2 3; expect reason 1 refused
 
 == a refusal is forgotten after a while
-unmet
 pr 1; pr 2
 merge-refused 1 refused
 settle; expect merged 2; merge-allowed 1; wait 2h; settle; expect merged 2 1
 
 == a refusal is forgotten by a restart
-unmet
 pr 1; pr 2
 merge-refused 1 refused
 settle; expect merged 2; merge-allowed 1; restart; settle; expect merged 2 1
 
 == a new head may be merged
-unmet
 pr 1; pr 2
 merge-refused 1 refused
 settle; expect merged 2; push 1 good; settle; expect merged 2 1
 
 == a forge that merges and does not say so
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; fault after merge; tick; settle; expect merged 1 2 3
 
@@ -94,17 +89,14 @@ pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash before merge; tick; expect not merged; tick; expect merged 1 2 3; expect total 1
 
 == killed after the first merge
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash after merge; tick; expect merged 1; tick; expect merged 1 2 3; expect total 1
 
 == killed before the second merge
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash before merge 2; tick; expect merged 1; tick; expect merged 1 2 3; expect total 1
 
 == killed between two merges
-unmet
 pr 1; pr 2; pr 3
 tick; pass 1,2,3; crash before pause; tick; expect merged 1; tick; expect merged 1 2 3; expect total 1
 
@@ -133,7 +125,6 @@ pr 1
 tick; pass 1; crash before base; tick; expect not merged; tick; expect merged 1
 
 == killed again and again
-unmet
 pr 1; pr 2; pr 3
 crash before try; tick; crash after start; tick; pass 1,2,3; crash before merge; tick; crash after merge; tick; crash after pause; tick; tick
 expect merged 1 2 3; expect total 1

@@ -67,7 +67,7 @@ settle; expect merged 1; expect pool none; push 2 good; settle; expect merged 1 
 
 == who conflicts with one that is broken goes on without it
 pr 1 broken; pr 2 conflicts-with 1; pr 3
-settle; expect rejected 1; expect all-merged 2 3
+settle; expect all-merged 2 3; expect pool none
 
 == an urgent one goes on top of what runs
 priority urgent

