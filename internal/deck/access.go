@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	v1 "prow/api/prowjobs/v1"
@@ -49,8 +50,17 @@ func parseSecret(raw []byte) ([]byte, error) {
 func newAccess(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher) (*access, error) {
 	out := &access{guard: &csrf.Guard{Insecure: o.AllowInsecure, Log: rt.Log}, decide: &authorize.Decider{Config: cfg.Get}}
 	secret := func() []byte { return nil }
+	// least is how long the secret must stay when its file changes: with a weaker one
+	// anybody could make sessions up.
+	var least atomic.Int64
 	if o.CookieSecretFile != "" {
-		file, err := rt.Secrets.File(o.CookieSecretFile, func(raw []byte) error { _, err := parseSecret(raw); return err })
+		file, err := rt.Secrets.File(o.CookieSecretFile, func(raw []byte) error {
+			out, err := parseSecret(raw)
+			if err == nil && int64(len(out)) < least.Load() {
+				err = fmt.Errorf("it has %d bytes, and what it protects needs %d", len(out), least.Load())
+			}
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("--cookie-secret: %w", err)
 		}
@@ -61,6 +71,7 @@ func newAccess(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	}
 	switch key := csrf.Key(secret()); {
 	case key != nil:
+		least.Store(csrf.KeySize)
 		out.guard.Sealer = seal.New(func() []byte { return csrf.Key(secret()) }, time.Now)
 	case o.RerunCreatesJob && o.CookieSecretFile != "":
 		return nil, fmt.Errorf("--cookie-secret: with --rerun-creates-job it must have at least 32 bytes, and %s has %d", o.CookieSecretFile, len(secret()))
@@ -73,6 +84,7 @@ func newAccess(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		if err := out.openSignIn(rt, o, secret); err != nil {
 			return nil, err
 		}
+		least.Store(max(least.Load(), 1))
 	}
 	if o.GitHub.TokenPath != "" || o.GitHub.AppID != "" {
 		client, err := o.GitHub.Client(rt.Agent(), o.DryRun, rt.Secrets, rt.Log)

@@ -365,16 +365,21 @@ func TestHiddenAndTenantJobsOnEveryEndpoint(t *testing.T) {
 	}
 }
 
-// startError is why a Deck with these options does not start.
-func startError(t *testing.T, o Options, extra string) error {
+func watchConfig(t *testing.T, extra string) *config.Watcher {
 	t.Helper()
-	o.Config = config.DefaultOptions()
-	o.Config.ConfigPath = write(t, "config.yaml", configText("default", t.TempDir(), extra))
-	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{})
+	o := config.DefaultOptions()
+	o.ConfigPath = write(t, "config.yaml", configText("default", t.TempDir(), extra))
+	cfg, err := config.NewWatcher(t.Context(), o, live.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = newAccess(t.Context(), service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store)), &o, cfg)
+	return cfg
+}
+
+// startError is why a Deck with these options does not start.
+func startError(t *testing.T, o Options, extra string) error {
+	t.Helper()
+	_, err := newAccess(t.Context(), service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), new(secret.Store)), &o, watchConfig(t, extra))
 	return err
 }
 
@@ -407,4 +412,68 @@ func TestStartIsRefusedWhereAnybodyCouldStartJobs(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestTheLabelOfACommit(t *testing.T) {
+	g := startGuarded(t, nil, "", "triggers:\n- {repos: [o/r], ok_to_test_per_commit: true}\n")
+	ctx := t.Context()
+	issue, _, err := g.as("alice").Issues.Create(ctx, "o", "r", &gogithub.IssueRequest{Title: gogithub.Ptr("x"), Labels: &[]string{"ok-to-test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	branch, _, err := g.as("alice").Repositories.GetBranch(ctx, "o", "r", "main", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sha := branch.GetCommit().GetSHA()
+	g.job("p", func(pj *v1.ProwJob) { pj.Spec.Refs.Pulls[0].Number, pj.Spec.Refs.Pulls[0].SHA = issue.GetNumber(), sha })
+	g.eventually("/prowjobs.js", `"p"`)
+	stranger := g.signIn("stranger")
+	for _, test := range []struct {
+		status string
+		want   int
+	}{{"", 403}, {"failure", 403}, {"success", 303}} {
+		if test.status != "" {
+			if _, _, err := g.as("robot").Repositories.CreateStatus(ctx, "o", "r", sha, &gogithub.RepoStatus{Context: gogithub.Ptr("prow/ok-to-test"), State: &test.status}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := stranger.post("/rerun?prowjob=p", nil); got.StatusCode != test.want {
+			t.Errorf("%q: %s %s", test.status, got.Status, got.body)
+		}
+	}
+}
+
+func TestTeamsByNumberAndNoPlugins(t *testing.T) {
+	g := startGuarded(t, func(o *Options) { o.Plugins.Path = "" }, "", "{}")
+	team, _, err := g.as("alice").Teams.GetTeamBySlug(t.Context(), "o", "leads")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.job("p", func(pj *v1.ProwJob) {
+		pj.Spec.RerunAuthConfig = &v1.RerunAuthConfig{GitHubTeamIDs: []int{int(team.GetID())}}
+	})
+	g.eventually("/prowjobs.js", `"p"`)
+	for login, want := range map[string]int{"bob": 303, "alice": 403} {
+		got := g.signIn(login).post("/rerun?prowjob=p", nil)
+		if got.StatusCode != want {
+			t.Errorf("%s: %s %s", login, got.Status, got.body)
+		}
+		if want == 403 {
+			contains(t, "the refusal", got.body, "without a configuration of plugins nobody is trusted")
+		}
+	}
+}
+
+func TestAudit(t *testing.T) {
+	var lines lockedLines
+	g := startGuarded(t, nil, deckWith("rerun_auth_configs: {'*': {github_users: [alice]}}"), "{}")
+	g.job("p", nil)
+	g.eventually("/prowjobs.js", `"p"`)
+	g.log.Store(&lines)
+	g.signIn("alice").post("/rerun?prowjob=p", url.Values{"mode": {"original"}})
+	g.signIn("stranger").post("/abort?prowjob=p", nil)
+	text := lines.String()
+	contains(t, "the log", text, "msg=audit component=deck action=rerun allowed=true user=alice", "mode=original", "action=abort allowed=false user=stranger", "prowjob=p job=unit")
+	lacks(t, "the log", text, "gho_", "a-secret-of-deck")
 }

@@ -78,12 +78,16 @@ tide:
 	s.eventually(s.view(running), "step 3 of")
 	s.eventually("/tide", "Fix the flaky upload")
 
+	for i := 1; i <= 30; i++ {
+		s.storeBuild(fmt.Sprintf("logs/nightly/%d", 1000+i), now.Unix()-int64(31-i)*3600, []string{"SUCCESS", "SUCCESS", "FAILURE", "ABORTED"}[i%4], nil)
+	}
+	s.store("logs/nightly/latest-build.txt", "1030")
 	shots := os.Getenv("SCREENSHOTS")
 	if shots == "" {
 		shots = t.TempDir()
 	}
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", dir)
-	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "RUNNING="+s.view(running), "FAILED="+s.view(failed(s)), "CONFIG="+s.config, "SCREENSHOTS="+shots)
+	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "RUNNING="+s.view(running), "FAILED="+s.view(failed(s)), "JOB_HISTORY=/job-history/file"+s.bucket+"/logs/nightly", "CONFIG="+s.config, "SCREENSHOTS="+shots)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", strings.TrimSpace(string(out)))
 	if err != nil {

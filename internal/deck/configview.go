@@ -33,31 +33,46 @@ func (s *server) visibleConfig(cfg *config.Config) any {
 
 // seesConfigured tells whether the runs of a configured job would be shown.
 func (s *server) seesConfigured(cfg *config.Config, job *config.JobBase, repo string) bool {
+	return s.visible.job(&cfg.Deck, &v1.ProwJob{Spec: configuredSpec(job, repo)})
+}
+
+// configuredSpec is what of a configured job decides who sees its runs.
+func configuredSpec(job *config.JobBase, repo string) v1.ProwJobSpec {
 	spec := v1.ProwJobSpec{Job: job.Name, Hidden: job.Hidden, ExtraRefs: job.ExtraRefs, ProwJobDefault: job.ProwJobDefault}
 	if org, name := splitRepo(repo); name != "" {
 		spec.Refs = &v1.Refs{Org: org, Repo: name}
 	}
-	return s.visible.job(&cfg.Deck, &v1.ProwJob{Spec: spec})
+	return spec
 }
 
-// hiddenByName tells whether some configured job of this name is not shown.
-func (s *server) hiddenByName(cfg *config.Config, name string) bool {
+// specsNamed are the configured jobs of a name.
+func specsNamed(cfg *config.Config, name string) (out []v1.ProwJobSpec) {
 	for repo, jobs := range cfg.PresubmitsByRepo {
 		for i := range jobs {
-			if jobs[i].Name == name && !s.seesConfigured(cfg, &jobs[i].JobBase, repo) {
-				return true
+			if jobs[i].Name == name {
+				out = append(out, configuredSpec(&jobs[i].JobBase, repo))
 			}
 		}
 	}
 	for repo, jobs := range cfg.PostsubmitsByRepo {
 		for i := range jobs {
-			if jobs[i].Name == name && !s.seesConfigured(cfg, &jobs[i].JobBase, repo) {
-				return true
+			if jobs[i].Name == name {
+				out = append(out, configuredSpec(&jobs[i].JobBase, repo))
 			}
 		}
 	}
 	for i := range cfg.Periodics {
-		if cfg.Periodics[i].Name == name && !s.seesConfigured(cfg, &cfg.Periodics[i].JobBase, "") {
+		if cfg.Periodics[i].Name == name {
+			out = append(out, configuredSpec(&cfg.Periodics[i].JobBase, ""))
+		}
+	}
+	return out
+}
+
+// hiddenByName tells whether some configured job of this name is not shown.
+func (s *server) hiddenByName(cfg *config.Config, name string) bool {
+	for _, spec := range specsNamed(cfg, name) {
+		if !s.visible.job(&cfg.Deck, &v1.ProwJob{Spec: spec}) {
 			return true
 		}
 	}

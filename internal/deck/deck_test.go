@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +44,26 @@ type site struct {
 	// bucket is the directory of artifacts, config the file of the configuration.
 	bucket, config string
 	metrics        *prometheus.Registry
+	// log, if it is set, gets what is logged, too.
+	log atomic.Pointer[lockedLines]
+}
+
+// lockedLines keeps what is logged.
+type lockedLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 const baseConfig = `
@@ -99,7 +121,7 @@ func startAt(t testing.TB, listener net.Listener, o Options, extra string) *site
 	s.url = "http://" + listener.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	rt := service.NewRuntime(Name, slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), new(slog.LevelVar), s.metrics, new(secret.Store))
+	rt := service.NewRuntime(Name, slog.New(slog.NewTextHandler(testLog{t, &s.log}, &slog.HandlerOptions{Level: slog.LevelDebug})), new(slog.LevelVar), s.metrics, new(secret.Store))
 	clusters := kube.Clusters{"": rest.CopyConfig(cluster.Config), "default": rest.CopyConfig(cluster.Config)}
 	go func() { ended <- serve(ctx, rt, &o, cfg, clusters, listener) }()
 	t.Cleanup(func() {
@@ -117,10 +139,16 @@ func startAt(t testing.TB, listener net.Listener, o Options, extra string) *site
 	return s
 }
 
-type testLog struct{ t testing.TB }
+type testLog struct {
+	t    testing.TB
+	also *atomic.Pointer[lockedLines]
+}
 
 func (l testLog) Write(b []byte) (int, error) {
 	l.t.Log(strings.TrimSpace(string(b)))
+	if also := l.also.Load(); also != nil {
+		_, _ = also.Write(b)
+	}
 	return len(b), nil
 }
 

@@ -31,7 +31,7 @@ type pages struct {
 	version string
 }
 
-var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in"}
+var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "pr-history"}
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}

@@ -39,6 +39,7 @@ type server struct {
 	// deliveries is nil where nobody may see them.
 	deliveries *deliveriesAgent
 	access     *access
+	builds     knownBuilds
 	jobs       client.Client
 	metrics    *service.HTTPMetrics
 	pages      *pages
@@ -139,6 +140,10 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("GET /sign-in", s.signInPage)
 		mux.HandleFunc("POST /sign-out", sign.SignOut)
 	}
+	mux.HandleFunc("/github-link", s.githubLink)
+	mux.HandleFunc("/git-provider-link", s.providerLink)
+	mux.HandleFunc("/configured-jobs", s.configuredJobsPage)
+	mux.HandleFunc("/configured-jobs/{path...}", s.configuredJobsPage)
 	mux.HandleFunc("/plugin-help", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "command-help", http.StatusMovedPermanently)
 	})
@@ -162,6 +167,9 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("/view/{job...}", s.viewPage)
 		mux.HandleFunc("/artifacts/{path...}", s.artifact)
 		mux.HandleFunc("/run/{prowjob}", s.runPage)
+		mux.HandleFunc("/job-history/{path...}", s.jobHistoryPage)
+		mux.HandleFunc("/pr-history", s.prHistoryPage)
+		mux.HandleFunc("/pr-history/{$}", s.prHistoryPage)
 	}
 	mux.HandleFunc("/static/{path...}", s.static)
 	mux.HandleFunc("/favicon.ico", func(w http.ResponseWriter, r *http.Request) {

@@ -1,10 +1,24 @@
 package deck
 
 import (
+	"bytes"
+	"encoding/base64"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"prow/internal/forge/github"
+	"prow/internal/secret"
+	"prow/internal/service"
 )
 
 func TestProbe30SignIn(t *testing.T) {
@@ -134,5 +148,87 @@ func TestProbe45PlainHTTPIsLedAway(t *testing.T) {
 	}
 	if got := s.get("/tide", "X-Forwarded-Proto", "https"); got.StatusCode != http.StatusOK {
 		t.Errorf("%s", got.Status)
+	}
+}
+
+func TestASecretDoesNotBecomeWeakerWhileItIsInUse(t *testing.T) {
+	path := cookieSecret(t, 32)
+	store := new(secret.Store)
+	rt := service.NewRuntime(Name, slog.New(slog.DiscardHandler), new(slog.LevelVar), prometheus.NewRegistry(), store)
+	o := Options{CookieSecretFile: path, OAuthURL: "x", OAuthConfigFile: write(t, "oauth", "{client_id: a, client_secret: bbbbbbbb, redirect_url: 'https://d.example/'}")}
+	access, err := newAccess(t.Context(), rt, &o, watchConfig(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = store.Run(t.Context(), rt.Log) }()
+	before, err := access.sign.Sealer.Seal("x", 1, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got int
+	for _, weak := range []string{"", "a2s=", "%%%"} {
+		if err := os.WriteFile(path, []byte(weak), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1200 * time.Millisecond)
+		if err := access.sign.Sealer.Open("x", before, &got); err != nil {
+			t.Fatalf("%q is used as the secret: %v", weak, err)
+		}
+	}
+	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("n"), 40))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); access.sign.Sealer.Open("x", before, &got) == nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a new secret is not used")
+		}
+	}
+}
+
+func TestASiteBelowAPath(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := "http://" + listener.Addr().String()
+	target, err := url.Parse(inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As an ingress does that strips a prefix.
+	proxy := httptest.NewServer(http.StripPrefix("/deck", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}))
+	defer proxy.Close()
+	back := proxy.URL + "/deck/github-login/redirect"
+	g := &guarded{forge: startForge(t, back)}
+	g.site = startAt(t, listener, Options{
+		OAuthURL: "yes", CookieSecretFile: cookieSecret(t, 32), AllowInsecure: true, RerunCreatesJob: true,
+		OAuthConfigFile: write(t, "oauth", "client_id: deck\nclient_secret: a-secret-of-deck\nredirect_url: "+back+"\nbase_url: "+g.forge+"\n"),
+		GitHub:          github.Flags{Endpoints: []string{g.forge + "/api/v3"}},
+	}, deckWith("rerun_auth_configs: {'*': {github_users: [alice]}}"))
+	g.job("p", nil)
+	g.eventually("/prowjobs.js", `"p"`)
+	g.url = proxy.URL
+	v := g.visitor()
+	page := v.get("/deck/run/p/rerun")
+	contains(t, "the page", page.body, `href="../../sign-in?dest=run%2fp%2frerun"`)
+	for _, dest := range []string{"run/p/rerun", "/deck/run/p/rerun"} {
+		got := v.get(v.consent(v.get("/deck/github-login?dest="+url.QueryEscape(dest)), "alice"))
+		if got.Header.Get("Location") != proxy.URL+"/deck/run/p/rerun" {
+			t.Errorf("%s leads to %q: %s", dest, got.Header.Get("Location"), got.body)
+		}
+	}
+	got := v.post("/deck/rerun?prowjob=p", nil)
+	to, err := got.Location()
+	if err != nil || !strings.HasPrefix(to.String(), proxy.URL+"/deck/run/") {
+		t.Errorf("%s: %v", got.Status, to)
+	}
+	if done := v.get(to.String()); done.StatusCode != http.StatusOK || !strings.Contains(done.body, "this is the new run") || !strings.Contains(done.body, "alice reran p.") {
+		t.Errorf("%s: %s", done.Status, done.body)
+	}
+	if got := v.post("/deck/sign-out", nil); got.Header.Get("Location") != "./" {
+		t.Errorf("%s", got.Header.Get("Location"))
 	}
 }

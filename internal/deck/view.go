@@ -41,9 +41,11 @@ type runView struct {
 	Storage    string
 	Log        logPart
 	Containers []containerLink
-	// Same leads to the runs of the same job, Together to those of the same pull request.
-	Same, Together string
-	Rerun          string
+	// Same leads to the runs of the same job, Together to those of the same pull request;
+	// History and PullHistory to those in storage.
+	Same, Together       string
+	History, PullHistory string
+	Rerun                string
 	// CanRerun and CanAbort show what may be done, to some at least. Done tells what was.
 	CanRerun, CanAbort bool
 	Done               string
@@ -159,6 +161,7 @@ func (s *server) showRun(w http.ResponseWriter, r *http.Request, found run) {
 	case "abort":
 		view.Done = "The run is being aborted."
 	}
+	s.fillHistories(&view, found)
 	s.fillLog(ctx, &view, r, found)
 	s.render(w, r, "run", view.Job+" #"+view.Build, view)
 }
@@ -379,4 +382,32 @@ func logContainers(pj *v1.ProwJob, files []artifactView) []string {
 		return []string{""}
 	}
 	return names
+}
+
+// fillHistories links the pages of builds in storage.
+func (s *server) fillHistories(view *runView, found run) {
+	cfg := s.config.Get()
+	if pj := found.pj; pj != nil {
+		repo := ""
+		if refs := pj.Spec.MainRefs(); refs != nil {
+			repo = refs.OrgRepoString()
+		}
+		view.History = s.historyOf(cfg, pj.Spec.DecorationConfig, repo, pj.ClusterAlias(), pj.Spec.Type, pj.Spec.Job)
+		if !cfg.Deck.Spyglass.HidePRHistLink {
+			view.PullHistory = prHistoryLink(pj.Spec.Refs)
+		}
+		return
+	}
+	if found.place == nil {
+		return
+	}
+	if before, ok := strings.CutSuffix(found.place.key, "logs/"+found.job+"/"+found.build); ok && !strings.HasSuffix(before, "pr-") {
+		view.History = "job-history/" + escapePath(found.place.at(before+"logs/"+found.job).path())
+	} else if found.pull != "" {
+		view.History = "job-history/" + escapePath(found.place.at("pr-logs/directory/"+found.job).path())
+		if org, repo := splitRepo(view.Repo); repo != "" && !cfg.Deck.Spyglass.HidePRHistLink {
+			number, _ := strconv.Atoi(found.pull)
+			view.PullHistory = prHistoryLink(&v1.Refs{Org: org, Repo: repo, Pulls: []v1.Pull{{Number: number}}})
+		}
+	}
 }

@@ -5,9 +5,9 @@ import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
-const { DECK_URL: site, RUNNING, FAILED, CONFIG, SCREENSHOTS: shots, CHROMIUM = '/usr/bin/chromium' } = process.env;
+const { DECK_URL: site, RUNNING, FAILED, JOB_HISTORY, CONFIG, SCREENSHOTS: shots, CHROMIUM = '/usr/bin/chromium' } = process.env;
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-const PAGES = { list: '/', run: FAILED, live: RUNNING, tide: '/tide', history: '/tide-history', commands: '/command-help', plugins: '/plugins', missing: '/run/none' };
+const PAGES = { list: '/', run: FAILED, live: RUNNING, tide: '/tide', history: '/tide-history', commands: '/command-help', plugins: '/plugins', missing: '/run/none', rerun: '/run/job-1/rerun', abort: '/run/running/abort', configured: '/configured-jobs', builds: JOB_HISTORY, pull: '/pr-history/?org=o&repo=r&pr=11' };
 let browser;
 
 before(async () => { browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] }); });

@@ -91,6 +91,7 @@ var rules = []rule{
 	{room: "internal/mkpod", may: domain, heavy: true},
 	{room: "internal/report", may: domain, heavy: true},
 	{room: "internal/tide", may: domain, heavy: true},
+	{room: "internal/deck/history", pure: true},
 	{room: "internal/deck/seal", may: nil},
 	{room: "internal/deck/csrf", may: []string{"internal/deck/seal"}},
 	{room: "internal/deck/signin", may: []string{"internal/deck/seal", "internal/forge/github"}, heavy: true},

@@ -22,10 +22,12 @@ const (
 	// Header and Field carry the token.
 	Header = "X-CSRF-Token"
 	Field  = "gorilla.csrf.Token"
+	// KeySize is the least size of a secret that makes a key, in bytes.
+	KeySize = 32
 
 	cookieName = "_gorilla_csrf"
 	cookieLife = 12 * time.Hour
-	tokenSize  = 32
+	tokenSize  = KeySize
 	// maxForm bounds a form that is searched for the token, in bytes.
 	maxForm = 1 << 20
 )
@@ -33,9 +35,9 @@ const (
 // Key makes the key of tokens from a decoded secret; nil where that is too short.
 func Key(secret []byte) []byte {
 	switch {
-	case len(secret) < tokenSize:
+	case len(secret) < KeySize:
 		return nil
-	case len(secret) == tokenSize:
+	case len(secret) == KeySize:
 		return secret
 	}
 	sum := sha256.Sum256(secret)

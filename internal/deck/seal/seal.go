@@ -35,7 +35,11 @@ type sealed struct {
 
 // aead has a key of its own for each purpose.
 func (s *Sealer) aead(purpose string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, s.secret(), nil, "prow deck "+purpose, 32)
+	secret := s.secret()
+	if len(secret) == 0 {
+		return nil, errors.New("there is no secret")
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, "prow deck "+purpose, 32)
 	if err != nil {
 		return nil, err
 	}

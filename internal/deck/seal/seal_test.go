@@ -47,4 +47,11 @@ func TestWhatIsSealedIsNeitherReadNorMadeUp(t *testing.T) {
 	now = now.Add(-time.Minute)
 	secret = []byte("a new one")
 	refused("after the key was changed", "session", text)
+	secret = nil
+	if text, err := s.Seal("session", 1, time.Minute); err == nil {
+		t.Errorf("sealed without a secret: %s", text)
+	}
+	if err := s.Open("session", text, &got); err == nil {
+		t.Error("opened without a secret")
+	}
 }

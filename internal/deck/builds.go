@@ -1,0 +1,238 @@
+package deck
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"prow/api/artifacts"
+	v1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
+	"prow/internal/deck/history"
+	"prow/internal/storage"
+)
+
+const (
+	// buildReaders is how many builds a page reads at the same time.
+	buildReaders = 16
+	// listTimeout bounds the search for builds; what is found until then is shown.
+	listTimeout = 10 * time.Second
+	// readTimeout bounds the reading of the builds of a page.
+	readTimeout = 20 * time.Second
+	// maxBuilds bounds how many builds of a job are counted.
+	maxBuilds = 200_000
+	// maxKnownBuilds is how many finished builds are remembered.
+	maxKnownBuilds = 4096
+	// maxAlias bounds the object that leads to a run, in bytes.
+	maxAlias = 4095
+)
+
+// facts are what the files of a build say. They are shared and never changed.
+type facts struct {
+	// started and finished are nil where the file is missing or cannot be read.
+	started  *artifacts.Started
+	finished *artifacts.Finished
+	// job is what of the ProwJob matters; nil where the file is missing.
+	job *v1.ProwJob
+}
+
+// knownBuilds remembers builds that have ended, as long as their result is the same file.
+type knownBuilds struct {
+	mu    sync.Mutex
+	known map[string]*facts
+	order []string
+}
+
+func (k *knownBuilds) get(id string) *facts {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known[id]
+}
+
+func (k *knownBuilds) put(id string, f *facts) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil {
+		k.known = map[string]*facts{}
+	}
+	if _, ok := k.known[id]; ok {
+		return
+	}
+	if len(k.order) >= maxKnownBuilds {
+		delete(k.known, k.order[0])
+		k.order = k.order[1:]
+	}
+	k.known[id] = f
+	k.order = append(k.order, id)
+}
+
+// factsOf reads the files of a build in a directory.
+func (s *server) factsOf(ctx context.Context, bucket storage.Bucket, dir place) *facts {
+	id := ""
+	if ended, err := bucket.Stat(ctx, dir.key+"/"+artifacts.FinishedFile); err == nil {
+		id = dir.path() + "\x00" + strconv.FormatInt(ended.Size, 10) + "\x00" + strconv.FormatInt(ended.ModTime.UnixNano(), 10)
+		if known := s.builds.get(id); known != nil {
+			return known
+		}
+	}
+	out := &facts{}
+	complete := true
+	read := func(name string, into any) bool {
+		body, err := storage.ReadAll(ctx, bucket, dir.key+"/"+name, maxMetadata)
+		if err == nil {
+			err = json.Unmarshal(body, into)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			complete = false
+			s.log.DebugContext(ctx, "a file of a build cannot be read", "place", dir.path(), "file", name, "error", err)
+		}
+		return err == nil
+	}
+	var started artifacts.Started
+	if read(artifacts.StartedFile, &started) {
+		out.started = &started
+	}
+	var finished artifacts.Finished
+	if id != "" && read(artifacts.FinishedFile, &finished) {
+		out.finished = &finished
+	}
+	var pj v1.ProwJob
+	if read(artifacts.ProwJobFile, &pj) && pj.Spec.Job != "" {
+		out.job = &v1.ProwJob{Spec: v1.ProwJobSpec{
+			Type: pj.Spec.Type, Job: pj.Spec.Job, Hidden: pj.Spec.Hidden, Refs: pj.Spec.Refs, ExtraRefs: pj.Spec.ExtraRefs, ProwJobDefault: pj.Spec.ProwJobDefault,
+		}}
+	}
+	if out.finished != nil && complete {
+		s.builds.put(id, out)
+	}
+	return out
+}
+
+// sees tells whether a build may be seen: as its ProwJob says, or without one as the
+// configuration says about jobs of its name and its files about its repositories. word
+// is the repository as its path has it, empty where it does not say.
+func (s *server) sees(cfg *config.Config, job, word string, f *facts) bool {
+	if f.job != nil {
+		return s.visible.job(&cfg.Deck, f.job)
+	}
+	if s.visible.showHidden {
+		return true
+	}
+	pj := v1.ProwJob{Spec: v1.ProwJobSpec{Job: job}}
+	for _, spec := range specsNamed(cfg, job) {
+		if !s.visible.job(&cfg.Deck, &v1.ProwJob{Spec: spec}) {
+			return false
+		}
+		pj.Spec.ProwJobDefault, pj.Spec.Hidden = spec.ProwJobDefault, isHidden(&cfg.Deck, &spec)
+	}
+	if f.started != nil {
+		for full := range f.started.Repos {
+			if org, repo := splitRepo(full); repo != "" {
+				pj.Spec.ExtraRefs = append(pj.Spec.ExtraRefs, v1.Refs{Org: org, Repo: repo})
+			}
+		}
+	}
+	for _, hidden := range cfg.Deck.HiddenRepos {
+		if name := strings.ReplaceAll(hidden, "/", "_"); word == name || strings.HasPrefix(word, name+"_") {
+			pj.Spec.Hidden = true
+		}
+	}
+	return s.visible.job(&cfg.Deck, &pj)
+}
+
+// buildOf tells what facts say about a build.
+func (s *server) buildOf(job string, id uint64, f *facts, pull int) history.Build {
+	out := history.Build{ID: id, Job: job, Commit: commitOf(f, pull)}
+	if f.job != nil {
+		out.Refs = f.job.Spec.MainRefs()
+	}
+	if f.started == nil {
+		return out // nothing can be told without a beginning
+	}
+	out.Started = time.Unix(f.started.Timestamp, 0)
+	if f.finished == nil {
+		out.State = v1.PendingState
+		out.Duration = max(s.now().Sub(out.Started).Round(time.Second), 0)
+		return out
+	}
+	out.State = storedState(*f.finished)
+	out.Duration = max(time.Duration(f.finished.Timestamp-f.started.Timestamp)*time.Second, 0)
+	return out
+}
+
+// pullForm is how started.json may name what was tested.
+var pullForm = regexp.MustCompile(`^[^:]+:[0-9a-f]{40},([0-9]+):([0-9a-f]{40})`)
+
+// commitOf is the commit that a build tested; empty where that is not known. pull is the
+// pull request it is asked for, or 0.
+func commitOf(f *facts, pull int) string {
+	if f.finished != nil && f.finished.Revision != "" {
+		return f.finished.Revision
+	}
+	if f.job != nil && f.job.Spec.Refs != nil {
+		for _, p := range f.job.Spec.Refs.Pulls {
+			if p.SHA != "" && (pull == 0 || p.Number == pull) {
+				return p.SHA
+			}
+		}
+		if len(f.job.Spec.Refs.Pulls) == 0 {
+			return f.job.Spec.Refs.BaseSHA
+		}
+	}
+	if f.started == nil {
+		return ""
+	}
+	if m := pullForm.FindStringSubmatch(f.started.Pull); m != nil {
+		return m[2]
+	}
+	if f.started.Pull == "" {
+		return ""
+	}
+	for _, refs := range f.started.Repos {
+		if _, rest, ok := strings.Cut(refs, ","+f.started.Pull+":"); ok {
+			sha, _, _ := strings.Cut(rest, ",")
+			sha, _, _ = strings.Cut(sha, ":")
+			return sha
+		}
+	}
+	return ""
+}
+
+// listBuilds finds the ids of builds: directories, or objects with this ending, right
+// below a directory. What is found when ctx ends is returned; more tells that there was
+// more to find.
+func listBuilds(ctx context.Context, bucket storage.Bucket, dir, ending string) (ids []uint64, more bool, err error) {
+	prefix := dir + "/"
+	for token := ""; ; {
+		page, err := bucket.List(ctx, storage.ListOptions{Prefix: prefix, Delimiter: "/", Token: token})
+		if ctx.Err() != nil {
+			return ids, true, nil
+		}
+		if err != nil {
+			return ids, true, fmt.Errorf("listing %s: %w", dir, err)
+		}
+		for _, item := range page.Items {
+			name, isBuild := strings.CutSuffix(strings.TrimPrefix(item.Key, prefix), ending)
+			if !isBuild || item.IsDir != (ending == "/") || !isNumber(name) {
+				continue
+			}
+			if id, err := strconv.ParseUint(name, 10, 64); err == nil && strconv.FormatUint(id, 10) == name {
+				ids = append(ids, id)
+			}
+		}
+		if page.Next == "" {
+			return ids, false, nil
+		}
+		if len(ids) >= maxBuilds {
+			return ids, true, nil
+		}
+		token = page.Next
+	}
+}

@@ -1,0 +1,231 @@
+package deck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"prow/api/artifacts"
+	"prow/internal/config"
+	"prow/internal/deck/history"
+	"prow/internal/storage"
+)
+
+// historySize is how many builds a page of a history shows.
+const historySize = 20
+
+// historyRoot is the directory with the builds of a job.
+type historyRoot struct {
+	place
+	job string
+	// aliases tells that it holds objects that lead to the builds, not the builds.
+	aliases bool
+}
+
+// parseHistoryRoot reads "[<provider>/]<bucket>/<root>". Only directories of jobs have a
+// history: ".../logs/<job>" and ".../pr-logs/directory/<job>".
+func parseHistoryRoot(cfg *config.Config, path string) (historyRoot, error) {
+	path = strings.Trim(path, "/")
+	switch provider, _, _ := strings.Cut(path, "/"); provider {
+	case "gs", "gcs", "s3", "file":
+	default: // without a provider
+		path = "gs/" + path
+	}
+	where, err := parsePlace(cfg, path)
+	if err != nil {
+		return historyRoot{}, err
+	}
+	parts := strings.Split(where.key, "/")
+	n := len(parts)
+	switch {
+	case n >= 2 && parts[n-2] == "logs":
+		return historyRoot{where, parts[n-1], false}, nil
+	case n >= 3 && parts[n-3] == "pr-logs" && parts[n-2] == "directory":
+		return historyRoot{where, parts[n-1], true}, nil
+	}
+	return historyRoot{}, fmt.Errorf("%w: it is not the directory of a job", errRefused)
+}
+
+// jobHistoryView is the page of a job's builds.
+type jobHistoryView struct {
+	Job, Place string
+	Builds     []history.Build
+	Page       history.Page
+	// More tells that not all builds were found in time.
+	More           bool
+	Chart          history.Chart
+	Rate           history.Rate
+	Median         string
+	Repo, RepoLink string
+}
+
+func (s *server) jobHistoryPage(w http.ResponseWriter, r *http.Request) {
+	cfg := s.config.Get()
+	root, err := parseHistoryRoot(cfg, strings.TrimPrefix(r.URL.Path, "/job-history/"))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	wanted := uint64(0)
+	if text := r.URL.Query().Get("buildId"); text != "" {
+		if wanted, err = strconv.ParseUint(text, 10, 64); err != nil || wanted == 0 {
+			http.Error(w, "the parameter buildId must be a positive number", http.StatusBadRequest)
+			return
+		}
+	}
+	bucket, err := s.open(r.Context(), root.place)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer bucket.Close() //nolint:errcheck // only read
+	view, err := s.jobHistory(r.Context(), cfg, bucket, root, wanted)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.notFound(w, r)
+		return
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	noStore(w)
+	s.render(w, r, "job-history", "History of "+root.job, view)
+}
+
+func (s *server) jobHistory(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, wanted uint64) (*jobHistoryView, error) {
+	latest := s.latestBuild(ctx, bucket, root)
+	ending := "/"
+	if root.aliases {
+		ending = ".txt"
+	}
+	limited, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	ids, more, err := listBuilds(limited, bucket, root.key, ending)
+	if err != nil {
+		return nil, err
+	}
+	if more && latest != 0 { // storage lists the oldest first
+		ids = append(ids, latest)
+	}
+	if latest == 0 && len(ids) > 0 { // the note of it is missing, but builds are there
+		latest = slices.Max(ids)
+	}
+	if latest == 0 {
+		return nil, fs.ErrNotExist
+	}
+	if wanted == 0 || wanted > latest {
+		wanted = latest
+	}
+	view := &jobHistoryView{Job: root.job, Place: root.path(), More: more, Page: history.PageOf(ids, wanted, latest, historySize)}
+	view.Builds = s.readBuilds(ctx, cfg, bucket, root, view.Page.IDs)
+	// Of a job that is not shown nothing is told, not even that it exists.
+	if len(view.Builds) == 0 && (len(view.Page.IDs) > 0 || s.hiddenByName(cfg, root.job)) {
+		return nil, fs.ErrNotExist
+	}
+	view.Chart, view.Rate, view.Median = history.ChartOf(view.Builds), history.RateOf(view.Builds), took(history.Median(view.Builds))
+	return view, nil
+}
+
+// latestBuild is the newest build as storage notes it; 0 without a note. The note of a
+// job whose builds are below a prefix is not.
+func (s *server) latestBuild(ctx context.Context, bucket storage.Bucket, root historyRoot) uint64 {
+	for _, dir := range []string{root.key, "logs/" + root.job} {
+		text, err := storage.ReadAll(ctx, bucket, dir+"/"+artifacts.LatestBuildFile, 64)
+		if err == nil {
+			if id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil {
+				return id
+			}
+		}
+		if root.aliases {
+			break
+		}
+	}
+	return 0
+}
+
+// readBuilds reads builds at the same time, and leaves out those that are not shown.
+func (s *server) readBuilds(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, ids []uint64) []history.Build {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	read := make([]*history.Build, len(ids))
+	var group errgroup.Group
+	group.SetLimit(buildReaders)
+	for i, id := range ids {
+		group.Go(func() error {
+			read[i] = s.readBuild(ctx, cfg, bucket, root, id)
+			return nil
+		})
+	}
+	_ = group.Wait() // a build that cannot be read is shown as such
+	var out []history.Build
+	for _, b := range read {
+		if b != nil {
+			out = append(out, *b)
+		}
+	}
+	return out
+}
+
+// readBuild reads one; nil if it is not shown.
+func (s *server) readBuild(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, id uint64) *history.Build {
+	build := strconv.FormatUint(id, 10)
+	dir, word := root.at(root.key+"/"+build), ""
+	if root.aliases {
+		target, err := s.followBuild(ctx, cfg, bucket, root, build)
+		if err != nil {
+			s.log.DebugContext(ctx, "the way to a build cannot be read", "place", root.path(), "build", build, "error", err)
+			if !s.sees(cfg, root.job, "", &facts{}) {
+				return nil
+			}
+			return &history.Build{ID: id, Job: root.job}
+		}
+		dir = target.place
+		word = target.repo
+	}
+	f := s.factsOf(ctx, bucket, dir)
+	// While the cluster knows the run, that counts, too.
+	if pj := s.index.run(root.job, build); pj != nil && !s.canSee(pj) || !s.sees(cfg, root.job, word, f) {
+		return nil
+	}
+	out := s.buildOf(root.job, id, f, 0)
+	out.Link = "view/" + escapePath(dir.path())
+	return &out
+}
+
+// aliased is a run that an alias leads to.
+type aliased struct {
+	place
+	repo string
+}
+
+// followBuild reads where a build of a presubmit is. Whoever may write there is believed
+// only as far as it leads to a build of this job, of this number, in this bucket.
+func (s *server) followBuild(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, build string) (aliased, error) {
+	text, err := storage.ReadAll(ctx, bucket, root.key+"/"+build+".txt", maxAlias)
+	if err != nil {
+		return aliased{}, err
+	}
+	target := strings.TrimSpace(string(text))
+	if provider, rest, found := strings.Cut(target, "://"); found {
+		target = provider + "/" + strings.TrimLeft(rest, "/")
+	}
+	where, err := parsePlace(cfg, target)
+	if err != nil {
+		return aliased{}, err
+	}
+	dir, err := parseRunDir(where.key)
+	if err != nil {
+		return aliased{}, err
+	}
+	if where.bucketURL() != root.bucketURL() || dir.job != root.job || dir.build != build || dir.rest != "" {
+		return aliased{}, fmt.Errorf("%w: it leads to %s", errRefused, where.path())
+	}
+	return aliased{where, dir.repo}, nil
+}
