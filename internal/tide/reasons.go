@@ -39,22 +39,24 @@ func (s *Syncer) conclude(ctx context.Context, w *poolWorld, snapshot *planner.S
 		case merged[pr.Number]:
 			p.Verdicts[pr.Number] = judgement{github.StatusSuccess, Reason{Code: codeMerged, Sentence: "It was merged."}}
 		case failure >= 0 && hasReason && reason.Code != planner.CodeRefused:
-			p.Verdicts[pr.Number] = judgement{github.StatusPending, Reason{Code: codeMergeFailed, Sentence: "Merging it failed: " + sentence(w.failures[failure].said())}}
+			p.Verdicts[pr.Number] = mergeFailed(&w.failures[failure])
 		case hasReason:
 			p.Verdicts[pr.Number] = judgement{github.StatusPending, p.reason(pr, reason, runs)}
 		default:
 			v := s.verdict(ctx, w, pr)
-			// The state stays: while it is success the merge needs no other status.
 			if failure >= 0 && v.State == github.StatusSuccess {
-				v.Reason = Reason{Code: codeMergeFailed, Sentence: "In merge pool, but merging it failed: " + sentence(w.failures[failure].said())}
+				v = mergeFailed(&w.failures[failure])
 			}
 			p.Verdicts[pr.Number] = v
 		}
 	}
 }
 
-// sentence ends a text as one.
-func sentence(text string) string { return strings.TrimRight(text, ". ") + "." }
+// mergeFailed is the judgement of a pull request whose merge failed. Its state is the
+// one that a merge needs, so that the next attempt need not change it again.
+func mergeFailed(f *mergeFailure) judgement {
+	return judgement{github.StatusSuccess, Reason{Code: codeMergeFailed, Sentence: "In merge pool, but merging it failed: " + strings.TrimRight(f.said(), ". ") + "."}}
+}
 
 // verdict is where a pull request is of which the planner says nothing.
 func (s *Syncer) verdict(ctx context.Context, w *poolWorld, pr *PullRequest) judgement {
