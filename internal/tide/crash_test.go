@@ -129,14 +129,15 @@ func (b *cutBucket) Put(ctx context.Context, key string, src io.Reader, opts sto
 }
 
 // crashWorld is a world of which the processes are killed. What is tested is real: a
-// run passes if the merged tree has no bad file.
+// run passes if the merged tree has no bad file, and not both files of a pair that does
+// not go together.
 type crashWorld struct {
 	*world
 	*cut
 	place *history.Place
 	start string
-	// good are to be merged once, bad never.
-	good, bad []int
+	// good are to be merged once, bad never, and one of the pair.
+	good, bad, pair []int
 	// speculates tells that a tree is tested once. The classic planner knows nothing of
 	// trees, and makes a batch that failed anew until its members have failed.
 	speculates bool
@@ -152,13 +153,15 @@ func newCrashWorld(t *testing.T, cfg string, c *cut) *crashWorld {
 	}
 	w.place = &history.Place{Bucket: &cutBucket{dir, c}, Key: "history.json"}
 	w.start = w.main()
-	for _, file := range []string{"first", "bad", "second", "turncoat"} {
+	for _, file := range []string{"first", "bad", "second", "left", "turncoat", "right"} {
 		switch number, head := w.tested(file); file {
 		case "turncoat":
 			w.betray(head)
 			fallthrough
 		case "bad":
 			w.bad = append(w.bad, number)
+		case "left", "right":
+			w.pair = append(w.pair, number)
 		default:
 			w.good = append(w.good, number)
 		}
@@ -295,7 +298,8 @@ func shas(j *prowv1.ProwJob) []string {
 
 func (w *crashWorld) passes(tree string) bool {
 	files := strings.Fields(w.git(w.clone, "ls-tree", "--name-only", tree))
-	return !slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, "bad") })
+	return !slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, "bad") }) &&
+		(!slices.Contains(files, "left") || !slices.Contains(files, "right"))
 }
 
 // judge tells what is wrong with what was merged and tested.
@@ -312,6 +316,9 @@ func (w *crashWorld) judge() (wrong []string) {
 		if w.merged(number) {
 			complain("#%d is bad and is merged", number)
 		}
+	}
+	if w.merged(w.pair[0]) == w.merged(w.pair[1]) {
+		complain("of the pair that breaks together: merged %v %v", w.merged(w.pair[0]), w.merged(w.pair[1]))
 	}
 	// A commit of the branch is proven if a tree passed to which the merges that were
 	// to come with it would lead.

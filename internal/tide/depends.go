@@ -102,13 +102,18 @@ func (s *standings) of(name prName, now time.Time, ask func() (Standing, error))
 	if err != nil {
 		return Standing{}, err
 	}
+	s.note(name, found, now)
+	return found, nil
+}
+
+// note remembers what has become of a pull request.
+func (s *standings) note(name prName, found Standing, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxStandings {
 		s.known = map[prName]knownStanding{}
 	}
 	s.known[name] = knownStanding{found, now}
-	return found, nil
 }
 
 // dependsOn finds out about the pull requests that one depends on. Only those of

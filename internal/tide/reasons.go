@@ -31,6 +31,7 @@ func (s *Syncer) conclude(ctx context.Context, w *poolWorld, snapshot *planner.S
 	if len(p.Blockers) > 0 {
 		planned = nil // all pull requests of the branch have the same reason
 	}
+	runs := p.trialRuns()
 	for _, pr := range p.PRs {
 		failure := slices.IndexFunc(w.failures, func(f mergeFailure) bool { return f.number == pr.Number })
 		reason, hasReason := planned[pr.Number]
@@ -40,7 +41,7 @@ func (s *Syncer) conclude(ctx context.Context, w *poolWorld, snapshot *planner.S
 		case failure >= 0 && hasReason && reason.Code != planner.CodeRefused:
 			p.Verdicts[pr.Number] = judgement{github.StatusPending, Reason{Code: codeMergeFailed, Sentence: "Merging it failed: " + sentence(w.failures[failure].said())}}
 		case hasReason:
-			p.Verdicts[pr.Number] = judgement{github.StatusPending, p.reason(pr, reason)}
+			p.Verdicts[pr.Number] = judgement{github.StatusPending, p.reason(pr, reason, runs)}
 		default:
 			v := s.verdict(ctx, w, pr)
 			// The state stays: while it is success the merge needs no other status.
@@ -72,7 +73,7 @@ func (s *Syncer) verdict(ctx context.Context, w *poolWorld, pr *PullRequest) jud
 	case len(p.Blockers) > 0:
 		v.Reason = Reason{Code: codeBlocked, Sentence: "In merge pool, but merging is blocked by " + issueList(p.Blockers) + ".", Links: issueLinks(p.Blockers)}
 	case v.Code == codeTesting:
-		v.Links = links(p.Jobs, func(job *prowv1.ProwJob) bool { return !job.Complete() && holds(job, pr.head()) })
+		v.Links = p.runs(func(job *prowv1.ProwJob) bool { return !job.Complete() && holds(job, pr.head()) })
 	}
 	return v
 }
@@ -108,29 +109,46 @@ func (w *poolWorld) afterwards(s *planner.Snapshot, done *executor.Outcome) map[
 }
 
 // reason is what the planner says of a pull request, with links.
-func (p *pool) reason(pr *PullRequest, r planner.Reason) Reason {
+func (p *pool) reason(pr *PullRequest, r planner.Reason, runs trialRuns) Reason {
 	out := Reason{Code: string(r.Code), Sentence: r.Sentence}
-	var runs []prowv1.ProwJob
-	for _, trial := range p.trialJobs {
-		for _, job := range trial {
-			runs = append(runs, *job)
-		}
-	}
 	switch r.Code {
 	case planner.CodeInTrial:
-		with := planner.Key(r.With)
-		out.Links = links(runs, func(job *prowv1.ProwJob) bool { return !job.Complete() && planner.Key(headsOf(job.Spec.Refs)) == with })
+		out.Links = links(runs.of[planner.Key(r.With)], func(job *prowv1.ProwJob) bool { return !job.Complete() })
 	case planner.CodeEjected:
-		out.Links = links(runs, func(job *prowv1.ProwJob) bool {
+		out.Links = links(runs.all, func(job *prowv1.ProwJob) bool {
 			heads := headsOf(job.Spec.Refs)
 			return job.Status.State == prowv1.FailureState && heads[len(heads)-1] == pr.head() && len(p.waiting(heads)) == 1
 		})
 	case planner.CodeSuspected:
-		out.Links = links(runs, func(job *prowv1.ProwJob) bool {
+		out.Links = links(runs.all, func(job *prowv1.ProwJob) bool {
 			return job.Status.State == prowv1.FailureState && holds(job, pr.head())
 		})
 	}
 	return out
+}
+
+// trialRuns are the runs of trials, all and by the key of what they test.
+type trialRuns struct {
+	all []*prowv1.ProwJob
+	of  map[string][]*prowv1.ProwJob
+}
+
+func (p *pool) trialRuns() trialRuns {
+	out := trialRuns{of: map[string][]*prowv1.ProwJob{}}
+	for _, trial := range p.trialJobs {
+		key := planner.Key(headsOf(trial[0].Spec.Refs))
+		out.all, out.of[key] = append(out.all, trial...), append(out.of[key], trial...)
+	}
+	return out
+}
+
+// runs leads to those on the base that count.
+func (p *pool) runs(counts func(*prowv1.ProwJob) bool) []string {
+	all := make([]*prowv1.ProwJob, len(p.Jobs))
+	for i := range p.Jobs {
+		all[i] = &p.Jobs[i]
+	}
+	return links(all, counts)
 }
 
 // waiting are those of the heads that are in the pool.
@@ -142,24 +160,24 @@ func (p *pool) waiting(heads []planner.Head) []planner.Head {
 }
 
 func holds(job *prowv1.ProwJob, h planner.Head) bool {
-	return slices.Contains(headsOf(job.Spec.Refs), h)
+	return slices.ContainsFunc(job.Spec.Refs.Pulls, func(p prowv1.Pull) bool { return p.Number == h.Number && p.SHA == h.SHA })
 }
 
 // failedRuns lead to the runs on the base that left contexts of a pull request
 // without success.
 func (p *pool) failedRuns(pr *PullRequest, failing []Context) []string {
-	return links(p.Jobs, func(job *prowv1.ProwJob) bool {
+	return p.runs(func(job *prowv1.ProwJob) bool {
 		return job.Spec.Type == prowv1.PresubmitJob && job.Status.State == prowv1.FailureState && holds(job, pr.head()) &&
 			slices.ContainsFunc(failing, func(c Context) bool { return c.Context == job.Spec.Context })
 	})
 }
 
 // links are the pages of the runs that count, the latest first, each once.
-func links(runs []prowv1.ProwJob, counts func(*prowv1.ProwJob) bool) []string {
+func links(runs []*prowv1.ProwJob, counts func(*prowv1.ProwJob) bool) []string {
 	var found []*prowv1.ProwJob
-	for i := range runs {
-		if runs[i].Status.URL != "" && counts(&runs[i]) {
-			found = append(found, &runs[i])
+	for _, job := range runs {
+		if job.Status.URL != "" && counts(job) {
+			found = append(found, job)
 		}
 	}
 	slices.SortFunc(found, func(a, b *prowv1.ProwJob) int {

@@ -235,6 +235,33 @@ func TestNothingIsMergedBeforeWhatItDependsOn(t *testing.T) {
 	}
 }
 
+func TestWhatWasMergedInAnotherBranchIsKnownAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.configure(speculativeConfig, unitJob)
+	w.push("release", "main", "README.md", "released\n")
+	w.push("fix", "release", "fix", "fix\n")
+	fix, err := w.gh.CreatePullRequest(t.Context(), "acme", "app", "Fix", "please", "fix", "release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.passed(w.git(w.clone, "rev-parse", "HEAD"), "unit", w.git(w.clone, "rev-parse", "origin/release"))
+	port, head := w.tested("port")
+	if _, err := w.gh.EditPullRequest(t.Context(), "acme", "app", port, github.Edit{Body: fmt.Sprintf("Depends-On: #%d", fix)}); err != nil {
+		t.Fatal(err)
+	}
+	w.round()
+	w.expectStatus(head, "pending: It depends on acme/app#1, which is not merged yet.")
+	w.label(fix, "lgtm")
+	w.offset -= time.Minute // no time passes
+	if w.round(); !w.merged(fix) {
+		t.Fatalf("the fix is to be merged: %+v", w.sync.Pools())
+	}
+	w.offset -= time.Minute
+	if w.round(); len(w.running()) != 1 {
+		t.Errorf("what depends on it is to be tested: %s", w.tide(head))
+	}
+}
+
 func TestARefusedMergeDoesNotStopTheOthers(t *testing.T) {
 	w := newWorld(t)
 	w.configure(speculativeConfig, unitJob)

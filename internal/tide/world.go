@@ -131,6 +131,8 @@ func (w *poolWorld) Merge(ctx context.Context, pull planner.Head, all []planner.
 	if failure == nil {
 		w.s.Log.InfoContext(ctx, "merged", "pr", pr.key(), "sha", pr.HeadRefOID, "base", w.p.BaseSHA)
 		w.s.noteMerged([]*PullRequest{pr})
+		// Those of other branches that depend on it need not wait until they ask again.
+		w.s.standings.note(prName{pr.Org, pr.Repo, pr.Number}, Standing{Merged: true}, w.s.Now())
 		return nil
 	}
 	failure.number = pr.Number

@@ -11,7 +11,7 @@ const (
 	// priorBad is the chance that a pull request breaks the branch, by itself or
 	// together with another; priorSeen is how many pull requests that assumption is worth.
 	priorBad  = 0.08
-	priorSeen = 100
+	priorSeen = 1000
 	// aloneShare is the part of that which is by itself.
 	aloneShare = 0.4
 	// priorFlake is the chance that a run fails for no reason, and flakesSeen how many
@@ -95,6 +95,9 @@ func weigh(n int, merged members, r rates, outcomes []outcome) *evidence {
 	sound := map[int]bool{}
 	for i := range outcomes {
 		o := &outcomes[i]
+		if o.trial != nil && o.trial.Behind > 0 {
+			sound[0] = true // what was merged since then was proven as a whole
+		}
 		if o.verdict == passed {
 			o.set.pending().each(func(i int) { e.cleared[i] = e.cleared[i].union(o.set) })
 			sound[o.ground] = true
@@ -279,7 +282,7 @@ func (e *evidence) guilt(i int) float64 { return 1 - math.Exp(e.self[i]) }
 
 // passes is the chance that a set passes on the current base: that none of it is to
 // blame. Suspicions are judged one by one, but what failed as a whole has at least
-// one culprit.
+// one culprit; except on another base, which may have been to blame itself.
 func (e *evidence) passes(set members) float64 {
 	log := math.Log(e.sound())
 	var before members
@@ -290,7 +293,7 @@ func (e *evidence) passes(set members) float64 {
 	})
 	p := math.Exp(log)
 	for k := range e.failures {
-		if f := &e.failures[k]; f.innocent < p && set.union(e.merged).holds(f.set) {
+		if f := &e.failures[k]; f.ground == 0 && f.innocent < p && set.union(e.merged).holds(f.set) {
 			p = f.innocent
 		}
 	}

@@ -14,7 +14,7 @@ import (
 const docSeeds = 1
 
 // docPlanners are the planners that the documentation has figures of.
-var docPlanners = []string{"classic"}
+var docPlanners = contestantNames()
 
 const (
 	tableBegins = "<!-- figures begin -->\n"
