@@ -584,6 +584,9 @@ func probe36(t *testing.T) {
 
 func probe37(t *testing.T) {
 	refused(t, "deck: {additional_allowed_buckets: [b]}", "expected skip_storage_path_validation: false")
+	for _, who := range []string{"administrators: {allow_anyone: true, github_users: [u]}", "rerun_auth_configs: {o: {allow_anyone: true, github_orgs: [u]}}", "default_rerun_auth_configs: [{repo: o, rerun_auth_configs: {allow_anyone: true, github_team_ids: [1]}}]"} {
+		refused(t, "deck: {"+who+"}", "allow_anyone is true")
+	}
 	c := main(t, "deck: {additional_allowed_buckets: [b], skip_storage_path_validation: false}\nplank: {default_decoration_config_entries: [{config: {gcs_configuration: {bucket: s3://d}}}]}")
 	for bucket, ok := range map[string]bool{"b": true, "d": true, "unknown": false} {
 		if err := c.ValidateStorageBucket(bucket); (err == nil) != ok {

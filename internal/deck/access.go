@@ -142,8 +142,21 @@ func (s *server) deny(w http.ResponseWriter, r *http.Request, code int, text str
 	body := struct {
 		Text   string
 		SignIn bool
-	}{text, code == http.StatusUnauthorized}
+		// Again is the page to try again from.
+		Again string
+	}{text, code == http.StatusUnauthorized, askedOn(r)}
 	s.renderCode(w, r, code, "outcome", "Nothing was done", body)
+}
+
+// askedOn is the page that a request was sent from, or was for.
+func askedOn(r *http.Request) string {
+	switch name := r.URL.Query().Get("prowjob"); {
+	case (r.URL.Path == "/rerun" || r.URL.Path == "/abort") && name != "":
+		return "run/" + url.PathEscape(name) + r.URL.Path
+	case r.Method == http.MethodGet:
+		return strings.TrimPrefix(r.URL.RequestURI(), "/")
+	}
+	return ""
 }
 
 // wantsPage tells whether a browser shows what is answered.

@@ -175,6 +175,7 @@ func TestProbe25WhoMay(t *testing.T) {
 			t.Errorf("%s, %s: %s, %d made: %s", test.job, test.login, got.Status, created, got.body)
 		}
 	}
+	contains(t, "the page for nobody", g.visitor().post("/rerun?prowjob=x", nil).body, `href="./sign-in?dest=run%2fx%2frerun"`)
 	// Probe 27, without a cookie.
 	if got := g.do(http.MethodPost, "/rerun?prowjob=x", "Origin", g.url); got.StatusCode != http.StatusUnauthorized {
 		t.Errorf("nobody: %s", got.Status)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -342,5 +343,29 @@ func TestProbe33ASlowListing(t *testing.T) {
 	}
 	if ids, more, err := listBuilds(t.Context(), bucket, "logs/j", "/"); err != nil || more || len(ids) != 9 {
 		t.Errorf("%v %v %v", ids, more, err)
+	}
+}
+
+func TestHostileNamesInHistories(t *testing.T) {
+	s := start(t, Options{}, "")
+	const job = `<img src=x onerror=alert(1)>"'&`
+	name := url.PathEscape(job)
+	s.storeBuild("logs/"+job+"/1", 1700000000, "<b>odd</b>", nil)
+	s.storeBuild("logs/"+job+"/2", -1<<62, "SUCCESS", &v1.ProwJobSpec{Job: job, Refs: &v1.Refs{BaseRef: evil, Pulls: []v1.Pull{{Title: evil, Author: evil}}}})
+	s.store("logs/"+job+"/3/started.json", `{"timestamp":"soon"}`)
+	s.store("logs/"+job+"/4/started.json", `{"timestamp":1}`)
+	s.store("logs/"+job+"/4/finished.json", `{"timestamp":9223372036854775807,"revision":"`+strings.Repeat("<", 10)+`"}`)
+	s.storeBuild("pr-logs/pull/o_r/7/"+job+"/1", 1700000000, "FAILURE", nil)
+	for path, want := range map[string]string{
+		"/job-history/file" + s.bucket + "/logs/" + name: `data-build="4"`,
+		"/pr-history/?org=o&repo=r&pr=7":                 "ccccccc",
+		"/view/file" + s.bucket + "/logs/" + name + "/2": "History of this job",
+	} {
+		got := s.get(path)
+		if got.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, got.Status)
+		}
+		contains(t, path, got.body, want, "&lt;img src=x")
+		lacks(t, path, got.body, "<img", "<script>alert", "<b>odd", "<<<")
 	}
 }

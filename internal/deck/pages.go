@@ -180,7 +180,7 @@ var functions = template.FuncMap{
 	"stateIconOf": func(state string) string { return stateIcon(v1.ProwJobState(state)) },
 	"short":       func(sha string) string { return sha[:min(7, len(sha))] },
 	"rfc":         func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"when":        func(t time.Time) string { return t.UTC().Format("Jan 2 15:04:05") },
+	"when":        when,
 	"took":        took,
 	"size":        humanSize,
 	"add":         func(a, b int64) int64 { return a + b },
@@ -221,6 +221,14 @@ func stateIcon(state v1.ProwJobState) string {
 		return "error"
 	}
 	return "unknown"
+}
+
+// when is a time for people, with the year where it is not this one.
+func when(t time.Time) string {
+	if t = t.UTC(); t.Year() != time.Now().UTC().Year() {
+		return t.Format("2006 Jan 2 15:04")
+	}
+	return t.Format("Jan 2 15:04:05")
 }
 
 // took is a duration for people.

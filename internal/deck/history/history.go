@@ -118,7 +118,8 @@ type Bar struct {
 type Chart struct {
 	Width, Height int
 	Bars          []Bar
-	// Longest is what the highest bar stands for.
+	// Longest is what the highest bar stands for: builds that still run are drawn at
+	// most as high as the longest that has ended.
 	Longest time.Duration
 }
 
@@ -133,13 +134,16 @@ const (
 func ChartOf(builds []Build) Chart {
 	out := Chart{Width: max(len(builds)*(barWidth+barGap)-barGap, 1), Height: chartHeight}
 	for i := range builds {
-		out.Longest = max(out.Longest, builds[i].Duration)
+		// One that was abandoned runs for ever, and would leave no room for the others.
+		if builds[i].Ended() {
+			out.Longest = max(out.Longest, builds[i].Duration)
+		}
 	}
 	for i := range builds {
 		b := &builds[len(builds)-1-i]
 		height := leastHeight
 		if out.Longest > 0 && b.Duration > 0 {
-			height = max(height, int(float64(b.Duration)/float64(out.Longest)*chartHeight))
+			height = max(height, int(min(float64(b.Duration)/float64(out.Longest), 1)*chartHeight))
 		}
 		out.Bars = append(out.Bars, Bar{X: i * (barWidth + barGap), Y: chartHeight - height, Width: barWidth, Height: height, Build: b})
 	}

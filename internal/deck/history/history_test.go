@@ -89,7 +89,7 @@ func TestRateAndChart(t *testing.T) {
 		t.Errorf("%v", m)
 	}
 	c := ChartOf(builds)
-	if c.Longest != time.Hour || len(c.Bars) != 4 || c.Bars[0].Build.ID != 1 || c.Bars[0].Height != leastHeight || c.Bars[3].Height != chartHeight || c.Bars[2].Height != chartHeight/2 || c.Bars[3].X+barWidth != c.Width {
+	if c.Longest != 30*time.Minute || len(c.Bars) != 4 || c.Bars[0].Build.ID != 1 || c.Bars[0].Height != leastHeight || c.Bars[3].Height != chartHeight || c.Bars[2].Height != chartHeight || c.Bars[1].Height != leastHeight || c.Bars[3].X+barWidth != c.Width {
 		t.Errorf("%+v", c)
 	}
 	if empty := ChartOf(nil); empty.Width < 1 || (Rate{}).Percent() != 0 || Median(nil) != 0 {

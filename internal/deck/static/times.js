@@ -1,14 +1,16 @@
 // Shows times in the zone of the viewer, and lets durations run.
 const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 const dayAndTime = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const yearAndTime = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
 
 export function tick(within = document) {
-  const today = new Date().toDateString();
+  const now = new Date();
+  const today = now.toDateString();
   for (const element of within.querySelectorAll('time[datetime]')) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.getTime())) continue;
-    element.textContent = (at.toDateString() === today ? time : dayAndTime).format(at);
+    element.textContent = (at.toDateString() === today ? time : at.getFullYear() === now.getFullYear() ? dayAndTime : yearAndTime).format(at);
     element.title = full.format(at);
   }
   for (const element of document.querySelectorAll('[data-zone]')) {
