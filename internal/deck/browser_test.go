@@ -74,7 +74,7 @@ tide:
 		pj.Status.State, pj.Status.PodName, pj.Status.BuildID, pj.Status.PendingTime = v1.PendingState, "running", "42", ended(0)
 		pj.Status.Description = "Job is running."
 	})
-	s.runPod(running, `for i in $(seq 1 600); do echo "step $i of a long job"; sleep 0.2; done`)
+	s.runPod(running, `for i in $(seq 1 3000); do echo "step $i of a long job"; sleep 0.2; done`)
 	s.eventually(s.view(running), "step 3 of")
 	s.eventually("/tide", "Fix the flaky upload")
 
