@@ -19,10 +19,12 @@ const maxSuggestions = 500
 
 // listView is the page of ProwJobs.
 type listView struct {
-	Rows    []row
-	Total   int
-	States  []stateCount
-	Filter  filter
+	Rows   []row
+	Total  int
+	States []stateCount
+	Filter filter
+	// Search is a text that could not be understood.
+	Search  string
 	Problem string
 	// Next continues the list; empty on the last page. Newest leads back, empty on the first.
 	Next, Newest string
@@ -111,7 +113,17 @@ func (s *server) listPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := filterOf(params)
-	view := listView{Filter: f}
+	view := listView{Filter: f, Search: params.Get("q")}
+	if view.Search != "" {
+		found, err := f.search(view.Search)
+		if err == nil {
+			// The address says what is shown, however it was asked for.
+			w.Header().Set("Location", "?"+found.values().Encode()) // wherever deck is mounted
+			w.WriteHeader(http.StatusSeeOther)
+			return
+		}
+		view.Problem = err.Error()
+	}
 	q := query{
 		repo: strings.TrimSpace(f.Repo), job: strings.TrimSpace(f.Job), author: strings.TrimSpace(f.Author), cluster: f.Cluster,
 		state: v1.ProwJobState(f.State), kind: f.Type, visible: s.canSee, limit: listSize,

@@ -62,13 +62,29 @@ test('the filter works, with and without JavaScript, and back leads back', async
   }
 });
 
+test('a search becomes a filter with an address of its own', async () => {
+  const { page, errors, close } = await open('/');
+  await page.keyboard.press('/');
+  await page.keyboard.type('repo:o/r job:unit-*');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\?job=unit-\*&repo=o%2Fr$|\?job=unit-%2A&repo=o%2Fr$/);
+  assert.equal(await page.locator('.jobs tbody tr').count(), 2);
+  assert.equal(await page.inputValue('input[name=job]'), 'unit-*');
+  await page.fill('input[name=q]', 'colour:red');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.problem');
+  assert.match(await page.innerText('.problem'), /colour: cannot be searched for/);
+  assert.deepEqual(errors.filter((e) => !e.includes('400')), []);
+  await close();
+});
+
 test('the keyboard reaches the filter and the rows', async () => {
   const { page, close } = await open('/');
   await page.keyboard.press('j');
   await page.keyboard.press('j');
   assert.ok(await page.evaluate(() => document.activeElement.closest('.jobs tbody tr')));
   await page.keyboard.press('/');
-  assert.equal(await page.evaluate(() => document.activeElement.name), 'repo');
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'q');
   await close();
 });
 
