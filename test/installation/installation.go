@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -64,14 +65,13 @@ var parts = []string{"deck", "forge", "hook", "tide", "metrics"}
 func (w *Installation) Prepare() error {
 	w.ports = map[string]int{}
 	for _, p := range append(slices.Clone(parts), Externals...) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := listen()
 		if err != nil {
 			return err
 		}
+		// It stays open until all are picked, or two parts might get the same.
+		defer l.Close() //nolint:errcheck // nobody was connected
 		w.ports[p] = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return err
-		}
 	}
 	if _, err := os.Stat(w.Repo); err != nil {
 		return nil
@@ -82,6 +82,17 @@ func (w *Installation) Prepare() error {
 		}
 	}
 	return nil
+}
+
+// listen finds a port that is free, and that the kernel gives to no connection of
+// others meanwhile: it takes those from a range above.
+func listen() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // URL is the address of a part, or of an external plugin.
@@ -116,16 +127,21 @@ func (w *Installation) Up(flags ...string) error {
 	}
 	ready := make(chan error, 1)
 	go func() {
+		var said []byte
 		buf, told := make([]byte, 4096), false
 		for {
 			n, err := out.Read(buf)
-			if !told && bytes.Contains(buf[:n], []byte("Prow is up")) {
-				told = true
-				ready <- nil
+			if !told {
+				// What it says may come in pieces.
+				said = append(said, buf[:n]...)
+				if bytes.Contains(said, []byte("Prow is up")) {
+					told = true
+					ready <- nil
+				}
 			}
 			if err != nil {
 				if !told {
-					ready <- errors.New("it ended before it was ready")
+					ready <- fmt.Errorf("it ended before it was ready: %s", said)
 				}
 				return
 			}
@@ -137,6 +153,9 @@ func (w *Installation) Up(flags ...string) error {
 		err = errors.New("it is not ready in time")
 	}
 	if err != nil {
+		if stacks := w.process.Process.Signal(syscall.SIGQUIT); stacks == nil {
+			time.Sleep(time.Second) // it tells where it hangs
+		}
 		w.Kill()
 		return fmt.Errorf("start the installation: %w: %s", err, w.output)
 	}
