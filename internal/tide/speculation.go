@@ -98,7 +98,7 @@ func (s *Syncer) treeOf(ctx context.Context, cfg *config.Config, p *pool, t *pla
 	if s.trees.isHopeless(key, s.Now()) {
 		return
 	}
-	tree, without, err := s.mergedTree(ctx, cfg, p, t.Base, p.changes(s, cfg, t.Pulls))
+	tree, without, err := s.mergedTree(ctx, p, t.Base, p.changes(s, cfg, t.Pulls), 0)
 	switch {
 	case err != nil:
 		s.trees.giveUp(key, s.Now())
@@ -152,11 +152,12 @@ func (p *pool) changes(s *Syncer, cfg *config.Config, heads []planner.Head) []ch
 	return out
 }
 
-// mergedTree is the tree that comes of merging changes onto a base, and which of them
-// were left out because they conflict. What is once known is remembered.
-func (s *Syncer) mergedTree(ctx context.Context, cfg *config.Config, p *pool, base string, changes []change) (tree string, without []planner.Head, err error) {
+// mergedTree is the tree that comes of merging changes onto a base, at most limit of
+// them where it is not 0, and which were left out because they conflict or are beyond
+// the limit. What is once known is remembered.
+func (s *Syncer) mergedTree(ctx context.Context, p *pool, base string, changes []change, limit int) (tree string, without []planner.Head, err error) {
 	var key strings.Builder
-	fmt.Fprintf(&key, "%s/%s@%s", p.Org, p.Repo, base)
+	fmt.Fprintf(&key, "%s/%s@%s limit %d", p.Org, p.Repo, base, limit)
 	for _, c := range changes {
 		fmt.Fprintf(&key, " %s:%s", c.strategy, c.head.SHA)
 	}
@@ -175,9 +176,10 @@ func (s *Syncer) mergedTree(ctx context.Context, cfg *config.Config, p *pool, ba
 	if err := work.Checkout(ctx, base); err != nil {
 		return "", nil, fmt.Errorf("check out the base: %w", err)
 	}
+	picked := 0
 	for _, c := range changes {
-		if c.strategy == "" {
-			without = append(without, c.head) // its labels contradict each other
+		if c.strategy == "" || limit > 0 && picked == limit {
+			without = append(without, c.head) // its labels contradict each other, or there are enough
 			continue
 		}
 		err := work.Merge(ctx, c.head.SHA, c.strategy)
@@ -188,6 +190,7 @@ func (s *Syncer) mergedTree(ctx context.Context, cfg *config.Config, p *pool, ba
 		if err != nil {
 			return "", nil, fmt.Errorf("merge #%d: %w", c.head.Number, err)
 		}
+		picked++
 	}
 	if tree, err = work.Run(ctx, "rev-parse", "--verify", "HEAD^{tree}"); err != nil {
 		return "", nil, fmt.Errorf("read the tree: %w", err)

@@ -2,7 +2,6 @@ package tide
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,55 +13,11 @@ import (
 
 	prowv1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
-	"prow/internal/git"
 	"prow/internal/prowjob"
-	"prow/internal/tide/planner"
 )
 
 // maxAttempts bounds how often one job is started for the same commits.
 const maxAttempts = 1000
-
-// pickBatch merges candidates into the base one after the other and returns those
-// that go together, at most limit.
-func (s *Syncer) pickBatch(ctx context.Context, cfg *config.Config, p *pool, candidates []planner.Head, limit int) (_ []*PullRequest, err error) {
-	prs, ok := p.members(candidates)
-	if !ok {
-		return nil, errors.New("pick a batch: a candidate is not in the pool")
-	}
-	need := git.Need{Commits: []string{p.BaseSHA}}
-	for _, pr := range prs {
-		need.Commits = append(need.Commits, pr.HeadRefOID)
-	}
-	tree, err := s.Git.Tree(ctx, p.Org, p.Repo, need)
-	if err != nil {
-		return nil, fmt.Errorf("pick a batch: %w", err)
-	}
-	defer func() { err = errors.Join(err, tree.Close()) }()
-	if err := tree.Checkout(ctx, p.BaseSHA); err != nil {
-		return nil, fmt.Errorf("pick a batch: check out the base: %w", err)
-	}
-	var picked []*PullRequest
-	for _, pr := range prs {
-		if limit > 0 && len(picked) == limit {
-			break
-		}
-		strategy := s.Provider.Strategy(cfg, pr)
-		if strategy == "" {
-			s.Log.WarnContext(ctx, "left out of the batch: its labels ask for more than one merge method", "pr", pr.key())
-			continue
-		}
-		err := tree.Merge(ctx, pr.HeadRefOID, strategy)
-		if errors.Is(err, git.ErrConflict) {
-			s.Log.DebugContext(ctx, "left out of the batch: it conflicts with the members before it", "pr", pr.key())
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("pick a batch: merge %s: %w", pr.key(), err)
-		}
-		picked = append(picked, pr)
-	}
-	return picked, nil
-}
 
 // trigger starts jobs for pull requests: as a batch, which reports to none of them,
 // or as presubmits of a single one. Jobs that were started already, by this process

@@ -50,7 +50,7 @@ func (w *poolWorld) Try(ctx context.Context, pulls []planner.Head) (planner.Merg
 	if !ok {
 		return planner.Merged{Unknown: true}, nil
 	}
-	tree, without, err := w.s.mergedTree(ctx, w.cfg, w.p, w.p.BaseSHA, w.p.changes(w.s, w.cfg, pulls))
+	tree, without, err := w.s.mergedTree(ctx, w.p, w.p.BaseSHA, w.p.changes(w.s, w.cfg, pulls), 0)
 	if err != nil {
 		return planner.Merged{}, err
 	}
@@ -70,15 +70,14 @@ func (w *poolWorld) Try(ctx context.Context, pulls []planner.Head) (planner.Merg
 
 // Pick merges candidates in a work tree.
 func (w *poolWorld) Pick(ctx context.Context, candidates []planner.Head, limit int) ([]planner.Head, error) {
-	prs, err := w.s.pickBatch(ctx, w.cfg, w.p, candidates, limit)
+	if _, ok := w.p.members(candidates); !ok {
+		return nil, errors.New("pick a batch: a candidate is not in the pool")
+	}
+	_, without, err := w.s.mergedTree(ctx, w.p, w.p.BaseSHA, w.p.changes(w.s, w.cfg, candidates), limit)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("pick a batch: %w", err)
 	}
-	out := make([]planner.Head, len(prs))
-	for i, pr := range prs {
-		out[i] = pr.head()
-	}
-	return out, nil
+	return slices.DeleteFunc(slices.Clone(candidates), func(h planner.Head) bool { return slices.Contains(without, h) }), nil
 }
 
 // Start creates ProwJobs.

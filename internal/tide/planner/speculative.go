@@ -268,14 +268,16 @@ func (v *view) land() *Action {
 		}
 	}
 	// What its own results prove on this base, and what needs no proof.
+	here := map[Head]bool{}
 	for _, st := range standings(v.s) {
+		here[st.pull.Head] = st.verdict == passed
 		if i, ok := v.at[st.pull.Head]; ok && i >= 0 && i < window && st.verdict == passed && v.allowed([]Head{st.pull.Head}) {
 			lists = append(lists, []Head{st.pull.Head})
 		}
 	}
 	slices.SortStableFunc(lists, func(a, b []Head) int { return cmp.Or(cmp.Compare(len(b), len(a)), compareHeads(a, b)) })
 	for _, pulls := range lists {
-		if v.spoils(pulls) || !v.proven(pulls) {
+		if v.spoils(pulls) || !(len(pulls) == 1 && here[pulls[0]]) && !v.proven(pulls) {
 			continue
 		}
 		a := &Action{
@@ -305,13 +307,6 @@ func (v *view) useless(merged members) []string {
 
 // proven tells whether every required context passed for what the list makes.
 func (v *view) proven(pulls []Head) bool {
-	pool := map[Head]*Pull{}
-	for _, p := range v.queue {
-		pool[p.Head] = p
-	}
-	if len(pulls) == 1 && provenHere(v.s, pool, pulls) {
-		return true
-	}
 	m, ok := v.try(pulls)
 	return ok && !m.Unknown && len(m.Without) == 0 && v.s.Speculation.proves(m.Tree, m.Required)
 }

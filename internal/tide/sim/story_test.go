@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,8 +23,7 @@ import (
 //	pass 1,2; tick; expect merged 1 2
 //
 // At the end of every story nothing may have been merged that was not proven, and
-// the executor must not have had to refuse anything. A story with the command unmet
-// says what a planner should do and does not yet; it fails when it does.
+// the executor must not have had to refuse anything.
 
 // minStories is how many there are at least.
 const minStories = 200
@@ -114,26 +112,14 @@ func tell(t *testing.T, file string, st story) {
 		}
 		return false, false, false
 	}
-	unmet := len(st.lines) > 0 && slices.ContainsFunc(st.lines, func(l line) bool { return l.text == "unmet" })
-	err := s.tell(file, st)
-	switch {
-	case errors.Is(err, errNoPlanner):
-		t.Skip(err)
-	case err != nil && unmet:
-		t.Skipf("not met yet: %v", err)
-	case err != nil:
+	if err := s.tell(file, st); err != nil {
 		t.Fatal(err)
-	case unmet:
-		t.Error("it is met: take unmet out of the story")
 	}
 }
 
 // tell returns how the story fails.
 func (s *teller) tell(file string, st story) error {
 	for _, l := range st.lines {
-		if l.text == "unmet" {
-			continue
-		}
 		if err := s.command(strings.Fields(l.text)); err != nil {
 			return fmt.Errorf("%s:%d: %s: %w\n%s", file, l.number, l.text, err, s.describe())
 		}

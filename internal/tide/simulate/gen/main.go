@@ -1,4 +1,4 @@
-// Gen writes the page about the simulator, with figures of all builtin scenarios.
+// Command gen writes the page about the simulator, with figures of all builtin scenarios.
 package main
 
 import (
