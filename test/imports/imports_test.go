@@ -101,6 +101,7 @@ var rules = []rule{
 	{room: "internal/deck/rerun", may: []string{"api", "internal/config", "internal/prowjob"}, heavy: true},
 	{room: "internal/deck", may: append([]string{"internal/plugins", "internal/junit"}, domain...), heavy: true},
 	{room: "internal/checkconfig", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
+	{room: "internal/doctor", may: append([]string{"internal/plugins/pluginconfig", "internal/webhook"}, domain...), heavy: true},
 	{room: "internal/ghproxy", may: append([]string{"internal/forge/httpcache"}, domain...), heavy: true},
 	{room: "internal/configtool", may: domain, heavy: true},
 	{room: "internal/reference", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
