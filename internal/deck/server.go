@@ -32,10 +32,14 @@ type server struct {
 	visible visibility
 	pods    *pods
 	live    *liveLogs
-	lines   lineIndexes
-	storage *storage.Opener
-	tide    *tideAgent
-	help    *helpAgent
+	lines   *lineIndexes
+	// searches has a place for each log that is being searched.
+	searches chan struct{}
+	// external fetches logs of other agents.
+	external *http.Client
+	storage  *storage.Opener
+	tide     *tideAgent
+	help     *helpAgent
 	// deliveries is nil where nobody may see them.
 	deliveries *deliveriesAgent
 	access     *access
@@ -86,6 +90,8 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
 		return nil, err
 	}
+	s.lines = newLineIndexes(ctx, rt.Log, s.open)
+	s.searches, s.external = make(chan struct{}, maxSearches), newExternalLogs()
 	s.rerunCreates, s.redirectTo = o.RerunCreatesJob, o.RedirectHTTPTo
 	s.githubBase = "https://" + o.GitHub.Host
 	if o.AllowInsecure {
@@ -167,6 +173,8 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("/view/{job...}", s.viewPage)
 		mux.HandleFunc("/artifacts/{path...}", s.artifact)
 		mux.HandleFunc("/run/{prowjob}", s.runPage)
+		mux.HandleFunc("/log/lines", s.logLines)
+		mux.HandleFunc("/log/search", s.logSearch)
 		mux.HandleFunc("/job-history/{path...}", s.jobHistoryPage)
 		mux.HandleFunc("/pr-history", s.prHistoryPage)
 		mux.HandleFunc("/pr-history/{$}", s.prHistoryPage)
