@@ -89,13 +89,15 @@ type liveLogs struct {
 	mu       sync.Mutex
 	logs     map[containerID]*liveLog
 	watchers int
+	// most is how many watchers there may be.
+	most int
 }
 
 // watch counts one who follows a log, until release is called.
 func (l *liveLogs) watch() (release func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.watchers >= maxWatchers {
+	if l.watchers >= l.most {
 		return nil, errBusy
 	}
 	l.watchers++

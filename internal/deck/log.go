@@ -26,7 +26,7 @@ const (
 // container ends, also if it has not begun yet, and clients that ask for events get
 // lines as HTML.
 func (s *server) logText(w http.ResponseWriter, r *http.Request) {
-	w = patient(w)
+	w = s.patient(w)
 	q := r.URL.Query()
 	job, build, container := q.Get("job"), q.Get("id"), q.Get("container")
 	w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -78,11 +78,12 @@ func plainText(w http.ResponseWriter) {
 // hold a stream of somebody else's open.
 type patientWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
+	control  *http.ResponseController
+	patience time.Duration
 }
 
-func patient(w http.ResponseWriter) http.ResponseWriter {
-	return &patientWriter{w, http.NewResponseController(w)}
+func (s *server) patient(w http.ResponseWriter) http.ResponseWriter {
+	return &patientWriter{w, http.NewResponseController(w), s.patience}
 }
 
 func (p *patientWriter) Write(b []byte) (int, error) {
@@ -97,7 +98,7 @@ func (p *patientWriter) FlushError() error {
 }
 
 // extend begins the time anew. Where the connection has no deadlines there is none.
-func (p *patientWriter) extend() { _ = p.control.SetWriteDeadline(time.Now().Add(writePatience)) }
+func (p *patientWriter) extend() { _ = p.control.SetWriteDeadline(time.Now().Add(p.patience)) }
 
 // Unwrap gives http.ResponseController the connection.
 func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -116,7 +116,7 @@ type searchState struct {
 // progress, and at last end, which tells where to go on if that is not the end of the
 // log.
 func (s *server) logSearch(w http.ResponseWriter, r *http.Request) {
-	w = patient(w)
+	w = s.patient(w)
 	l, ok := s.logSourceOf(w, r)
 	if !ok {
 		return

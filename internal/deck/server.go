@@ -1,6 +1,7 @@
 package deck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type server struct {
 	lines   *lineIndexes
 	// searches has a place for each log that is being searched.
 	searches chan struct{}
+	// patience is how long a client may take for a part of a log.
+	patience time.Duration
 	// external fetches logs of other agents.
 	external *http.Client
 	storage  *storage.Opener
@@ -81,7 +84,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	s := &server{
 		ctx: ctx, log: rt.Log, config: cfg, index: newIndex(), pods: build, jobs: jobs, storage: o.Storage, pages: rendered,
 		visible:  visibility{hiddenOnly: o.HiddenOnly, showHidden: o.ShowHidden, tenants: o.TenantIDs},
-		live:     &liveLogs{open: build.stream, ctx: ctx, logs: map[containerID]*liveLog{}},
+		live:     &liveLogs{open: build.stream, ctx: ctx, logs: map[containerID]*liveLog{}, most: cmp.Or(o.watchers, maxWatchers)},
 		metrics:  newMetrics(rt.Metrics, cfg),
 		now:      time.Now,
 		spyglass: o.Spyglass,
@@ -91,6 +94,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		return nil, err
 	}
 	s.lines = newLineIndexes(ctx, rt.Log, s.open)
+	s.patience = cmp.Or(o.patience, writePatience)
 	s.searches, s.external = make(chan struct{}, maxSearches), newExternalLogs()
 	s.rerunCreates, s.redirectTo = o.RerunCreatesJob, o.RedirectHTTPTo
 	s.githubBase = "https://" + o.GitHub.Host
