@@ -109,8 +109,11 @@ func escapeSequence(raw []byte) (length int, sgr []byte, ok bool) {
 			if raw[i] == 0x07 {
 				return i + 1, nil, false
 			}
-			if raw[i] == 0x1b && i+1 < len(raw) && raw[i+1] == '\\' {
-				return i + 2, nil, false
+			if raw[i] == 0x1b {
+				if i+1 < len(raw) && raw[i+1] == '\\' {
+					return i + 2, nil, false
+				}
+				break // where another one begins; else nothing but beginnings would be read again and again
 			}
 		}
 		// Without an end it is no string: show what follows.

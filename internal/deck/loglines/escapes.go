@@ -34,15 +34,17 @@ func escapeLength(text []byte) int {
 		}
 		return len(text)
 	case ']', 'P', '_', '^', 'X':
-		// A string without an end is none. The bound keeps a text of nothing but
-		// beginnings from being read again and again.
-		const longest = 4096
-		for i := 2; i < min(len(text), longest) && text[i] != '\n'; i++ {
+		// A string without an end is none. One ends where another sequence begins, so a
+		// text of nothing but beginnings is not read again and again.
+		for i := 2; i < len(text) && text[i] != '\n'; i++ {
 			if text[i] == 0x07 {
 				return i + 1
 			}
-			if text[i] == 0x1b && i+1 < len(text) && text[i+1] == '\\' {
-				return i + 2
+			if text[i] == 0x1b {
+				if i+1 < len(text) && text[i+1] == '\\' {
+					return i + 2
+				}
+				break
 			}
 		}
 	}
