@@ -242,7 +242,7 @@ func TestProbe41AndFoldsOnThePage(t *testing.T) {
 	s.store(s.dir(pj)+"/build-log.txt", numbered(100)+"FAIL\n")
 	page := s.eventually(s.view(pj)+"?view=highlights", "highlighted").body
 	contains(t, "what the configuration highlights", page, "1 highlighted line<", `<div class="fold" data-from="1" data-to="71">`, ">71 lines hidden<",
-		`<div class="l" id="L72">`, `<div class="l marked" id="L77">`, `id="L82"`, `data-from="83" data-to="101"`)
+		`<div class="l" id="L72">`, `<div class="l high" id="L77">`, `id="L82"`, `data-from="83" data-to="101"`)
 	lacks(t, "what the configuration hides", page, ">Raw<", `id="L71"`, `id="L83"`)
 
 	// Lines that somebody chose for everybody are shown alone.
@@ -256,7 +256,7 @@ func TestProbe41AndFoldsOnThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page = s.eventually(s.view(chosen)+"?view=highlights", "highlighted").body
-	contains(t, "lines that were chosen", page, `<div class="l" id="L1">`, `<div class="l marked" id="L7">`, `<div class="l marked" id="L20">`, `<div class="l" id="L25">`, `data-from="26" data-to="100"`)
+	contains(t, "lines that were chosen", page, `<div class="l" id="L1">`, `<div class="l high" id="L7">`, `<div class="l high" id="L20">`, `<div class="l" id="L25">`, `data-from="26" data-to="100"`)
 }
 
 // A log of which nobody has counted the lines is shown all the same.

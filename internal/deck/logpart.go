@@ -47,7 +47,8 @@ type logLine struct {
 	// Number begins at 1. Where it is 0, Back counts from the end, which is 1.
 	Number, Back int64
 	HTML         template.HTML
-	Marked       bool
+	// Marked is a line that was asked for, High one that is worth seeing.
+	Marked, High bool
 }
 
 // add adds lines of which the first has the number first, from 0.

@@ -307,7 +307,7 @@ func (s *server) pageOfHighlights(ctx context.Context, l logSource, link func(ur
 		}
 		var paint painter
 		for i, line := range p.Lines {
-			part.Lines = append(part.Lines, logLine{Number: part.First + int64(i), HTML: paint.line(line), Marked: p.Marked[i]})
+			part.Lines = append(part.Lines, logLine{Number: part.First + int64(i), HTML: paint.line(line), High: p.Marked[i]})
 		}
 		view.Parts = append(view.Parts, part)
 	}

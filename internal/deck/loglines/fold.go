@@ -1,6 +1,7 @@
 package loglines
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,11 @@ func (h *Highlight) marks(number int64, line Line) bool {
 	if h.From > 0 {
 		return number+1 >= h.From && number+1 <= h.To
 	}
-	return line.Length <= min(h.MaxLength, Kept) && h.Match.Match(line.Text)
+	text := line.Text
+	if bytes.IndexByte(text, 0x1b) >= 0 {
+		text = StripEscapes(nil, text)
+	}
+	return line.Length <= min(h.MaxLength, Kept) && h.Match.Match(text)
 }
 
 // Part is some lines in a row: shown, or hidden.

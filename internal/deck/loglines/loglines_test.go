@@ -405,7 +405,7 @@ func TestBoringPartsAreHidden(t *testing.T) {
 		"five are hidden":                    {words(27, 11, 27), plain, []string{"hidden 1-5", "shown 6-16 marked 11", "hidden 17-21", "shown 22-27 marked 27"}},
 		"probe 41: chosen lines":             {words(100, 50), focus, []string{"shown 1-25 marked 7 8 9 10 11 12 13 14 15 16 17 18 19 20", "hidden 26-100"}},
 		"a line that is too long is passed":  {strings.Repeat("x", 10_001) + "FAIL\n" + words(9), plain, []string{"hidden 1-10"}},
-		"what klog says at an error's level": {words(9) + "E0102 03:04:05.678] x\n", plain, []string{"shown 1-10 marked 10"}},
+		"what klog says at an error's level": {words(9) + "\x1b[31mE0102 03:04:05.678] x\n", plain, []string{"shown 1-10 marked 10"}},
 	} {
 		got, err := Fold(t.Context(), strings.NewReader(tc.text), tc.h, 1000)
 		if err != nil || !slices.Equal(parts(got), tc.want) || !got.Complete {

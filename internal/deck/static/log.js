@@ -194,10 +194,13 @@ export function followLog(root) {
   for (const span of element.querySelectorAll('.l > span')) linkify(span);
   const copy = root.querySelector('[data-copy-link]');
 
+  let touched = false;
   function mark() {
-    for (const row of element.querySelectorAll('.marked')) row.classList.remove('marked');
     const lines = marked(location.hash);
     if (copy) copy.hidden = !lines;
+    if (!lines && !touched) return null; // what the server marked stays
+    touched = true;
+    for (const row of element.querySelectorAll('.marked')) row.classList.remove('marked');
     if (!lines) return null;
     const [from, to] = [Math.min(lines.from, lines.to), Math.max(lines.from, lines.to)];
     for (let n = from; n <= Math.min(to, from + MAX_LINES); n++) log.row(n)?.classList.add('marked');

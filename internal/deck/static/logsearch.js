@@ -36,6 +36,7 @@ export function search(log) {
 
   function close() {
     running?.abort();
+    running = null;
     panel.hidden = true;
     hits = [];
     list.replaceChildren();
@@ -52,14 +53,13 @@ export function search(log) {
   let state = null;
   async function run(anew = true) {
     running?.abort();
-    const mine = new AbortController();
-    running = mine;
     if (anew) {
       close();
       state = null;
       at = -1;
-      running = mine;
     }
+    const mine = new AbortController();
+    running = mine;
     panel.hidden = false;
     on.hidden = true;
     tell(state);
