@@ -76,7 +76,9 @@ class Log {
     this.element.replaceChildren(...part.lines.map((l) => this.line(l.n, l.html)));
     this.root.querySelector('.found')?.remove();
     // What leads to the neighbours of the part before is wrong now.
+    for (const link of this.root.querySelectorAll('[data-part]')) link.remove();
     this.follower?.away();
+    this.decorate?.();
     this.around(part);
     this.tell();
     return true;
@@ -109,6 +111,7 @@ class Log {
       let surplus = this.element.childElementCount - MAX_LINES;
       while (surplus-- > 0) this.element.lastElementChild.remove();
     } else this.trim();
+    this.decorate?.();
     this.around();
     this.tell();
   }
@@ -225,7 +228,11 @@ export function followLog(root) {
     if (!log.row(from)) await log.show(from);
     if (log.wanted !== from) return;
     mark();
-    log.row(from)?.scrollIntoView({ block: 'center' });
+    // Rows get their real height when they come near, so the first jump may miss.
+    for (let i = 0; i < 6 && log.wanted === from; i++) {
+      log.row(from)?.scrollIntoView({ block: 'center' });
+      await new Promise(requestAnimationFrame);
+    }
   }
   log.mark = mark;
   log.goTo = (number) => {

@@ -105,9 +105,12 @@ export function search(log) {
     list.children[at].scrollIntoView({ block: 'nearest' });
     tell(state);
     await log.goTo(hits[at].line);
-    const shown = new Set(hits.map((h) => h.line));
-    for (const row of log.element.querySelectorAll('.l[id]')) if (shown.has(Number(row.id.slice(1)))) row.classList.add('hit');
   }
+
+  log.decorate = () => {
+    const found = new Set(hits.map((h) => h.line));
+    for (const row of log.element.querySelectorAll('.l[id]')) if (found.has(Number(row.id.slice(1)))) row.classList.add('hit');
+  };
 
   function step(by) {
     if (hits.length) go((at + by + hits.length) % hits.length);
