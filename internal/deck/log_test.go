@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,10 +282,10 @@ func TestALogWhoseLinesAreBeingCounted(t *testing.T) {
 	}
 	begun := make(chan struct{}, 10)
 	count := make(chan struct{})
-	opens := 0
+	var opens atomic.Int32
 	s := &server{storage: providers.New(providers.Credentials{})}
 	s.lines = newLineIndexes(t.Context(), slog.Default(), func(ctx context.Context, p place) (storage.Bucket, error) {
-		opens++
+		opens.Add(1)
 		begun <- struct{}{}
 		select {
 		case <-count:
@@ -309,8 +310,8 @@ func TestALogWhoseLinesAreBeingCounted(t *testing.T) {
 	}
 	<-begun
 	<-begun
-	if opens != 2 {
-		t.Errorf("two logs were begun to be counted %d times", opens)
+	if n := opens.Load(); n != 2 {
+		t.Errorf("two logs were begun to be counted %d times", n)
 	}
 	close(count)
 	for _, key := range []string{"log", "zipped"} {
