@@ -25,8 +25,8 @@ var colourNames = [8]string{"black", "red", "green", "yellow", "blue", "magenta"
 // line renders one line. A carriage return overwrites what stands before it, as
 // progress bars do.
 func (p *painter) line(line textLine) template.HTML {
-	raw := bytes.TrimRight(line.text, "\r\n")
-	cut := line.length - len(line.text)
+	raw := bytes.TrimRight(line.Text, "\r\n")
+	cut := line.Length - len(line.Text)
 	if i := bytes.LastIndexByte(raw, '\r'); i >= 0 {
 		// What is overwritten may still have set colours.
 		p.write(new(strings.Builder), raw[:min(i, maxLineBytes)])
@@ -109,8 +109,11 @@ func escapeSequence(raw []byte) (length int, sgr []byte, ok bool) {
 			if raw[i] == 0x07 {
 				return i + 1, nil, false
 			}
-			if raw[i] == 0x1b && i+1 < len(raw) && raw[i+1] == '\\' {
-				return i + 2, nil, false
+			if raw[i] == 0x1b {
+				if i+1 < len(raw) && raw[i+1] == '\\' {
+					return i + 2, nil, false
+				}
+				break // where another one begins; else nothing but beginnings would be read again and again
 			}
 		}
 		// Without an end it is no string: show what follows.

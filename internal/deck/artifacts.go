@@ -31,7 +31,7 @@ func (s *server) artifact(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.serveObject(w, r, found.place.at(found.place.key+"/"+rest))
+	s.serveObject(s.patient(w), r, found.place.at(found.place.key+"/"+rest))
 }
 
 func (s *server) serveObject(w http.ResponseWriter, r *http.Request, p place) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -86,11 +85,11 @@ tide:
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", dir)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "--test-concurrency=1", "--test-name-pattern="+os.Getenv("BROWSER_PATTERN"), filepath.Join(dir, os.Getenv("BROWSER_TEST")))
 	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "RUNNING="+s.view(running), "FAILED="+s.view(failed(s)), "JOB_HISTORY=/job-history/file"+s.bucket+"/logs/nightly", "CONFIG="+s.config, "SCREENSHOTS="+shots)
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", strings.TrimSpace(string(out)))
-	if err != nil {
+	cmd.Env = append(cmd.Env, logFixtures(s)...)
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
 }

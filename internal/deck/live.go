@@ -1,15 +1,18 @@
 package deck
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"prow/internal/deck/loglines"
 )
 
 const (
@@ -21,13 +24,54 @@ const (
 	liveIdle = 30 * time.Second
 	// maxReopen is how often a stream that broke is opened again.
 	maxReopen = 10
+	// maxWatchers is how many clients may follow logs at once.
+	maxWatchers = 2000
+	// wakeEvery is how often watchers are woken at most, however fast lines come.
+	wakeEvery = 50 * time.Millisecond
+	// batchBytes is about how much of a log one batch carries, as HTML.
+	batchBytes = 64 << 10
+	// sharedBatches is how many batches of a log are kept for those who follow.
+	sharedBatches = 8
 )
 
-// textLine is a line of a log without its end. Of a very long one only the
-// beginning is kept; length is that of the whole.
-type textLine struct {
-	text   []byte
-	length int
+// errBusy tells that as many follow logs as may.
+var errBusy = errors.New("too many logs are being followed at the moment; try again later")
+
+// liveLine is a line with its colours, which follow from all lines before it.
+type liveLine struct {
+	textLine
+	html template.HTML
+}
+
+// batch is some lines in a row. Watchers share it: what is sent is made once.
+type batch struct {
+	// first is the number of the first line, from 0.
+	first int64
+	lines []liveLine
+
+	once    sync.Once
+	encoded []byte
+}
+
+func (b *batch) next() int64 { return b.first + int64(len(b.lines)) }
+
+// event is the batch as an event for browsers, with lines numbered from 1.
+func (b *batch) event() []byte {
+	b.once.Do(func() {
+		lines := make([]template.HTML, len(b.lines))
+		for i, line := range b.lines {
+			lines[i] = line.html
+		}
+		data, err := json.Marshal(struct {
+			First int64           `json:"first"`
+			Lines []template.HTML `json:"lines"`
+		}{b.first + 1, lines})
+		if err != nil { // text is always encoded
+			return
+		}
+		b.encoded = fmt.Appendf(nil, "id: %d\ndata: %s\n\n", b.next(), data)
+	})
+	return b.encoded
 }
 
 // liveLogs follows the logs of running containers. Each is read once, from the
@@ -42,8 +86,26 @@ type liveLogs struct {
 	// ctx ends all streams.
 	ctx context.Context //nolint:containedctx // the life of the program, not of a request
 
-	mu   sync.Mutex
-	logs map[containerID]*liveLog
+	mu       sync.Mutex
+	logs     map[containerID]*liveLog
+	watchers int
+	// most is how many watchers there may be.
+	most int
+}
+
+// watch counts one who follows a log, until release is called.
+func (l *liveLogs) watch() (release func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watchers >= l.most {
+		return nil, errBusy
+	}
+	l.watchers++
+	return sync.OnceFunc(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.watchers--
+	}), nil
 }
 
 // acquire returns the log of a container, which is followed until release is called.
@@ -53,7 +115,7 @@ func (l *liveLogs) acquire(id containerID) (log *liveLog, release func(), err er
 	log = l.logs[id]
 	if log == nil {
 		if len(l.logs) >= maxLiveLogs {
-			return nil, nil, fmt.Errorf("%d logs are being followed already; try again later", maxLiveLogs)
+			return nil, nil, errBusy
 		}
 		ctx, stop := context.WithCancel(l.ctx)
 		log = &liveLog{changed: make(chan struct{}), stop: stop}
@@ -110,14 +172,20 @@ type liveLog struct {
 	readers, idle int
 
 	mu    sync.Mutex
-	lines []textLine
+	lines []liveLine
 	size  int
+	paint painter
+	// shared are the last batches, the newest at the end.
+	shared []*batch
 	// first is the number of the first line kept, from 0.
 	first   int64
 	started bool
 	done    bool
 	err     error
 	changed chan struct{}
+	// woken is when the watchers were last woken; waking that they will be soon.
+	woken  time.Time
+	waking bool
 }
 
 // read reads the log until its container has ended.
@@ -162,9 +230,9 @@ func (g *liveLog) read(ctx context.Context, open func(context.Context) (io.ReadC
 // consume reads a stream, which begins at the beginning, leaving out the lines that
 // were seen before. whole tells that it ended as it should.
 func (g *liveLog) consume(stream io.Reader, seen int64) (now int64, whole bool, err error) {
-	r := newLineReader(stream)
+	r := loglines.NewReader(stream)
 	for n := int64(0); ; n++ {
-		line, err := r.next()
+		line, err := r.Next()
 		if err != nil {
 			return max(seen, n), errors.Is(err, io.EOF), err
 		}
@@ -184,11 +252,11 @@ func (g *liveLog) begin() {
 func (g *liveLog) add(line textLine) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.lines = append(g.lines, line)
-	g.size += len(line.text) + lineOverhead
+	g.lines = append(g.lines, liveLine{line, g.paint.line(line)})
+	g.size += g.lines[len(g.lines)-1].size()
 	drop := 0
 	for g.size > liveWindow && drop < len(g.lines)-1 {
-		g.size -= len(g.lines[drop].text) + lineOverhead
+		g.size -= g.lines[drop].size()
 		drop++
 	}
 	if drop > 0 {
@@ -196,11 +264,30 @@ func (g *liveLog) add(line textLine) {
 		g.lines = g.lines[drop:]
 		g.first += int64(drop)
 	}
-	g.wake()
+	g.wakeSoon()
 }
 
-// lineOverhead is what a line costs beside its text.
-const lineOverhead = 48
+// size is about what a line costs, in bytes.
+func (l *liveLine) size() int { return len(l.Text) + len(l.html) + 64 }
+
+// wakeSoon wakes those who wait, unless that was a moment ago: hundreds of them are
+// not woken for each of a flood of lines.
+func (g *liveLog) wakeSoon() {
+	if g.waking {
+		return
+	}
+	rest := wakeEvery - time.Since(g.woken)
+	if rest <= 0 {
+		g.wake()
+		return
+	}
+	g.waking = true
+	time.AfterFunc(rest, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.wake()
+	})
+}
 
 func (g *liveLog) finish(err error) {
 	g.mu.Lock()
@@ -210,23 +297,61 @@ func (g *liveLog) finish(err error) {
 }
 
 func (g *liveLog) wake() {
+	g.woken, g.waking = time.Now(), false
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// from returns up to limit lines beginning with a number, or with the oldest that is
-// kept, and the number of the first. Without any it returns a channel that is closed
-// when there may be more; done tells that there will be none.
-func (g *liveLog) from(number int64, limit int) (lines []textLine, first int64, changed <-chan struct{}, done bool, err error) {
+// from returns the lines that begin with a number, or with the oldest that is kept, as
+// many as one batch carries. Without any, batch is nil, and changed is closed when
+// there may be more; done tells that there will be none, and err why not.
+func (g *liveLog) from(number int64) (out *batch, changed <-chan struct{}, done bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	number = max(number, g.first)
-	if at := number - g.first; at < int64(len(g.lines)) {
-		lines = g.lines[at:min(int64(len(g.lines)), at+int64(limit))]
-		// The backing array is only appended to, or left behind.
-		return append([]textLine(nil), lines...), number, nil, false, nil
+	at := number - g.first
+	if at >= int64(len(g.lines)) {
+		return nil, g.changed, g.done, g.err
 	}
-	return nil, number, g.changed, g.done, g.err
+	// Who comes to where a batch begins takes that: so all come to go the same way.
+	for _, b := range g.shared {
+		if b.first == number {
+			return b, nil, false, nil
+		}
+	}
+	size, count := 0, 0
+	rest := g.lines[at:]
+	for count < len(rest) && count < batchLines && (count == 0 || size+rest[count].size() <= batchBytes) {
+		size += rest[count].size()
+		count++
+	}
+	out = &batch{first: number, lines: append([]liveLine(nil), rest[:count]...)}
+	if len(g.shared) == sharedBatches {
+		g.shared[0] = nil
+		g.shared = g.shared[1:]
+	}
+	g.shared = append(g.shared, out)
+	return out, nil, false, nil
+}
+
+// last returns the last lines, at most limit.
+func (g *liveLog) last(limit int) (lines []liveLine, first int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := max(0, len(g.lines)-limit)
+	return append([]liveLine(nil), g.lines[at:]...), g.first + int64(at)
+}
+
+// part returns lines from a number on; ok tells that the first is still kept.
+func (g *liveLog) part(number int64, limit int) (lines []liveLine, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := number - g.first
+	if at < 0 || at > int64(len(g.lines)) {
+		return nil, false
+	}
+	rest := g.lines[at:]
+	return append([]liveLine(nil), rest[:min(len(rest), limit)]...), true
 }
 
 // end is the number after the last line.
@@ -257,53 +382,4 @@ func (g *liveLog) settle(ctx context.Context, quiet time.Duration) (done bool, e
 			timer.Stop()
 		}
 	}
-}
-
-// lineReader splits a stream into lines in constant memory.
-type lineReader struct{ r *bufio.Reader }
-
-// keptBytes is how much of a line is kept.
-const keptBytes = 2 * maxLineBytes
-
-func newLineReader(r io.Reader) *lineReader { return &lineReader{bufio.NewReaderSize(r, 64<<10)} }
-
-// next returns the next line; the last one may lack its end. The text is the caller's.
-func (l *lineReader) next() (textLine, error) {
-	var out textLine
-	for {
-		part, err := l.r.ReadSlice('\n')
-		ended := err == nil
-		if ended {
-			part = part[:len(part)-1]
-		}
-		if room := keptBytes - len(out.text); room > 0 {
-			out.text = append(out.text, part[:min(room, len(part))]...)
-		}
-		out.length += len(part)
-		switch {
-		case ended:
-			return out, nil
-		case errors.Is(err, bufio.ErrBufferFull):
-		case errors.Is(err, io.EOF) && out.length > 0:
-			return out, nil
-		default:
-			return textLine{}, err
-		}
-	}
-}
-
-// skip passes over lines and tells how many bytes they had.
-func (l *lineReader) skip(lines int64) (int64, error) {
-	var bytes int64
-	for lines > 0 {
-		part, err := l.r.ReadSlice('\n')
-		bytes += int64(len(part))
-		switch {
-		case err == nil:
-			lines--
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return bytes, err
-		}
-	}
-	return bytes, nil
 }

@@ -70,6 +70,11 @@ type Options struct {
 	Credentials providers.Credentials
 	// Storage opens buckets. Default: all providers, with Credentials.
 	Storage *storage.Opener
+
+	// watchers is how many clients may follow logs, patience how long they may take
+	// for what is sent. Default: maxWatchers, writePatience.
+	watchers int
+	patience time.Duration
 }
 
 // Bind registers the flags.

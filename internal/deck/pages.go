@@ -35,7 +35,7 @@ var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", 
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}
-	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html", "templates/parts.html")
+	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html", "templates/parts.html", "templates/log.html")
 	if err != nil {
 		return nil, err
 	}

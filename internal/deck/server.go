@@ -1,6 +1,7 @@
 package deck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,16 @@ type server struct {
 	visible visibility
 	pods    *pods
 	live    *liveLogs
-	lines   lineIndexes
-	storage *storage.Opener
-	tide    *tideAgent
-	help    *helpAgent
+	lines   *lineIndexes
+	// searches has a place for each log that is being searched.
+	searches chan struct{}
+	// patience is how long a client may take for a part of a log.
+	patience time.Duration
+	// external fetches logs of other agents.
+	external *http.Client
+	storage  *storage.Opener
+	tide     *tideAgent
+	help     *helpAgent
 	// deliveries is nil where nobody may see them.
 	deliveries *deliveriesAgent
 	access     *access
@@ -77,7 +84,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	s := &server{
 		ctx: ctx, log: rt.Log, config: cfg, index: newIndex(), pods: build, jobs: jobs, storage: o.Storage, pages: rendered,
 		visible:  visibility{hiddenOnly: o.HiddenOnly, showHidden: o.ShowHidden, tenants: o.TenantIDs},
-		live:     &liveLogs{open: build.stream, ctx: ctx, logs: map[containerID]*liveLog{}},
+		live:     &liveLogs{open: build.stream, ctx: ctx, logs: map[containerID]*liveLog{}, most: cmp.Or(o.watchers, maxWatchers)},
 		metrics:  newMetrics(rt.Metrics, cfg),
 		now:      time.Now,
 		spyglass: o.Spyglass,
@@ -86,6 +93,9 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
 		return nil, err
 	}
+	s.lines = newLineIndexes(ctx, rt.Log, s.open)
+	s.patience = cmp.Or(o.patience, writePatience)
+	s.searches, s.external = make(chan struct{}, maxSearches), newExternalLogs()
 	s.rerunCreates, s.redirectTo = o.RerunCreatesJob, o.RedirectHTTPTo
 	s.githubBase = "https://" + o.GitHub.Host
 	if o.AllowInsecure {
@@ -169,6 +179,8 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("/view/{job...}", s.viewPage)
 		mux.HandleFunc("/artifacts/{path...}", s.artifact)
 		mux.HandleFunc("/run/{prowjob}", s.runPage)
+		mux.HandleFunc("/log/lines", s.logLines)
+		mux.HandleFunc("/log/search", s.logSearch)
 		mux.HandleFunc("/job-history/{path...}", s.jobHistoryPage)
 		mux.HandleFunc("/pr-history", s.prHistoryPage)
 		mux.HandleFunc("/pr-history/{$}", s.prHistoryPage)

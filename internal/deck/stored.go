@@ -1,197 +1,251 @@
 package deck
 
 import (
-	"bytes"
 	"compress/gzip"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"sync"
+	"time"
 
-	"golang.org/x/sync/singleflight"
-
+	"prow/internal/deck/loglines"
 	"prow/internal/storage"
 )
 
 const (
-	// linesPerMark is the distance of the marks in an index of lines.
-	linesPerMark = 4096
-	// maxLineIndexes is how many indexes of lines are remembered.
-	maxLineIndexes = 256
+	// indexMemory bounds what all indexes of lines may cost, in bytes.
+	indexMemory = 24 << 20
+	// indexBuilds is how many logs are counted at once.
+	indexBuilds = 4
+	// indexPatience is how long a log is counted on that nobody asks for any more.
+	indexPatience = time.Minute
+	// gzipTail is how much of the end of a compressed log is remembered, in bytes.
+	gzipTail = 256 << 10
 	// maxInflated bounds what a compressed log may become, in bytes.
 	maxInflated = 8 << 30
 )
 
-// storedLog is a log in storage. Any range of its lines can be read in time that does
-// not depend on its size, after it was read through once.
+// textLine is a line of a log.
+type textLine = loglines.Line
+
+// progress is how far the lines of a log are counted.
+type progress = loglines.Progress
+
+// storedLog is a log in storage, whose lines may still be being counted.
 type storedLog struct {
+	loglines.Log
 	object *storage.Log
-	gzip   bool
-	lines  *lineIndex
+	entry  *indexEntry
 }
 
-// lineIndex tells where the lines of an object are.
-type lineIndex struct {
-	// marks are the offsets of the lines 0, linesPerMark, 2*linesPerMark...
-	marks []int64
-	total int64
-	size  int64
-}
-
-// lineIndexes remembers indexes.
+// lineIndexes counts the lines of logs, beside the requests for them: all visitors of
+// a log share one index. It goes on while any of them asks, and what was counted
+// when the last has left is where the next goes on. It is kept in memory only, for
+// who reads a bucket writes nothing into it.
 type lineIndexes struct {
-	flight singleflight.Group
-	mu     sync.Mutex
-	known  map[string]*lineIndex
-	order  []string
+	// open opens buckets for the counting, which outlives requests.
+	open func(ctx context.Context, p place) (storage.Bucket, error)
+	// ctx ends all counting.
+	ctx context.Context //nolint:containedctx // the life of the program, not of a request
+	log *slog.Logger
+
+	mu    sync.Mutex
+	known map[string]*list.Element
+	// used has the entries, the last used in front; memory is what they cost together.
+	used   list.List
+	memory int
+	slots  chan struct{}
 }
 
-// open returns the log of an object.
-func (x *lineIndexes) open(ctx context.Context, bucket storage.Bucket, p place) (*storedLog, error) {
+type indexEntry struct {
+	id     string
+	index  *loglines.Index
+	memory int
+	// asked counts requests, building tells that the lines are being counted.
+	asked    int
+	building bool
+}
+
+func newLineIndexes(ctx context.Context, log *slog.Logger, open func(context.Context, place) (storage.Bucket, error)) *lineIndexes {
+	return &lineIndexes{open: open, ctx: ctx, log: log, known: map[string]*list.Element{}, slots: make(chan struct{}, indexBuilds)}
+}
+
+// of returns the log of an object, and sees to it that its lines are counted. The log
+// can be read as long as the bucket is open.
+func (x *lineIndexes) of(ctx context.Context, bucket storage.Bucket, p place) (*storedLog, error) {
 	object, err := storage.StatLog(ctx, bucket, p.key)
 	if err != nil {
 		return nil, err
 	}
-	log := &storedLog{object: object, gzip: object.ContentEncoding == "gzip"}
 	id := p.path() + "\x00" + strconv.FormatInt(object.Size, 10) + "\x00" + strconv.FormatInt(object.ModTime.UnixNano(), 10)
 	x.mu.Lock()
-	log.lines = x.known[id]
-	x.mu.Unlock()
-	if log.lines != nil {
-		return log, nil
+	defer x.mu.Unlock()
+	e := x.entry(id)
+	e.asked++
+	log := &storedLog{Log: logOf(object, e.index), object: object, entry: e}
+	if now, _ := e.index.Progress(); !now.Complete && !e.building {
+		e.building = true
+		go x.build(p, e)
 	}
-	// One who gives up must not fail the others: each tries again by itself.
-	for {
-		made, err, shared := x.flight.Do(id, func() (any, error) { return log.index(ctx) })
-		if shared && ctx.Err() == nil && errors.Is(err, context.Canceled) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", p.key, err)
-		}
-		log.lines = made.(*lineIndex)
-		x.remember(id, log.lines)
-		return log, nil
-	}
+	return log, nil
 }
 
-func (x *lineIndexes) remember(id string, lines *lineIndex) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.known == nil {
-		x.known = map[string]*lineIndex{}
+func logOf(object *storage.Log, index *loglines.Index) loglines.Log {
+	if object.ContentEncoding == "gzip" {
+		return loglines.Log{Open: inflated(object), Index: index, Size: -1}
 	}
-	if _, ok := x.known[id]; ok {
+	return loglines.Log{Open: object.Reader, Index: index, Size: object.Size}
+}
+
+// entry finds or makes an entry, and makes it the last used.
+func (x *lineIndexes) entry(id string) *indexEntry {
+	if el := x.known[id]; el != nil {
+		x.used.MoveToFront(el)
+		return el.Value.(*indexEntry)
+	}
+	e := &indexEntry{id: id, index: &loglines.Index{KeepTail: gzipTail}}
+	x.known[id] = x.used.PushFront(e)
+	x.weigh(e)
+	return e
+}
+
+// weigh takes note of what an entry costs, and lets the least used go.
+func (x *lineIndexes) weigh(e *indexEntry) {
+	if x.known[e.id] == nil || x.known[e.id].Value != e {
 		return
 	}
-	if len(x.order) >= maxLineIndexes {
-		delete(x.known, x.order[0])
-		x.order = x.order[1:]
+	now := e.index.Memory()
+	x.memory += now - e.memory
+	e.memory = now
+	for el := x.used.Back(); el != nil && x.memory > indexMemory; {
+		old, before := el.Value.(*indexEntry), el.Prev()
+		if old != e && !old.building {
+			x.used.Remove(el)
+			delete(x.known, old.id)
+			x.memory -= old.memory
+		}
+		el = before
 	}
-	x.known[id], x.order = lines, append(x.order, id)
 }
 
-// index reads the whole object once.
-func (l *storedLog) index(ctx context.Context) (*lineIndex, error) {
-	r, err := l.reader(ctx, 0)
-	if err != nil {
-		return nil, err
+// build counts lines until all are, or nobody asks any more.
+func (x *lineIndexes) build(p place, e *indexEntry) {
+	ctx, stop := context.WithCancel(x.ctx)
+	defer stop()
+	done := make(chan struct{})
+	defer close(done)
+	go x.watch(e, stop, done)
+	err := x.count(ctx, p, e)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e.building = false
+	x.weigh(e)
+	if err != nil && ctx.Err() == nil {
+		x.log.InfoContext(x.ctx, "the lines of a log cannot be counted", "place", p.path(), "error", err)
 	}
-	defer r.Close() //nolint:errcheck // only read
-	out := &lineIndex{marks: []int64{0}}
-	buf := make([]byte, 256<<10)
-	last := byte('\n')
+}
+
+// watch stops the counting for which nobody asked in a while.
+func (x *lineIndexes) watch(e *indexEntry, stop func(), done <-chan struct{}) {
+	tick := time.NewTicker(indexPatience)
+	defer tick.Stop()
+	was := -1
 	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		x.mu.Lock()
+		asked := e.asked
+		x.weigh(e)
+		x.mu.Unlock()
+		if asked == was {
+			stop()
+			return
 		}
-		n, err := r.Read(buf)
-		out.scan(buf[:n])
-		if n > 0 {
-			last = buf[n-1]
+		was = asked
+		select {
+		case <-done:
+			return
+		case <-tick.C:
 		}
-		if errors.Is(err, io.EOF) {
-			break
+	}
+}
+
+func (x *lineIndexes) count(ctx context.Context, p place, e *indexEntry) error {
+	select {
+	case x.slots <- struct{}{}:
+		defer func() { <-x.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	bucket, err := x.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer bucket.Close() //nolint:errcheck // only read
+	object, err := storage.StatLog(ctx, bucket, p.key)
+	if err != nil {
+		return err
+	}
+	if p.path()+"\x00"+strconv.FormatInt(object.Size, 10)+"\x00"+strconv.FormatInt(object.ModTime.UnixNano(), 10) != e.id {
+		return errors.New("it was replaced meanwhile")
+	}
+	if object.ContentEncoding != "gzip" {
+		e.index.KeepTail = 0 // its end can be read where it is
+	}
+	return e.index.Build(ctx, logOf(object, e.index).Open)
+}
+
+// counted waits until enough was counted, for a moment only.
+func (l *storedLog) counted(ctx context.Context, moment time.Duration, enough func(progress) bool) progress {
+	timer := time.NewTimer(moment)
+	defer timer.Stop()
+	for {
+		now, changed := l.Index.Progress()
+		if now.Complete || enough(now) {
+			return now
 		}
+		select {
+		case <-ctx.Done():
+			return now
+		case <-timer.C:
+			return now
+		case <-changed:
+		}
+	}
+}
+
+// percent is how much of the log was counted. Of a compressed one nobody knows.
+func (l *storedLog) percent(now progress) int {
+	switch {
+	case now.Complete:
+		return 100
+	case l.Size <= 0:
+		return 0
+	}
+	return int(100 * now.Bytes / l.Size)
+}
+
+// inflated reads the text of a compressed log from an offset on: all before it has to
+// be read, too.
+func inflated(object *storage.Log) loglines.Open {
+	return func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+		raw, err := object.Reader(ctx, 0)
 		if err != nil {
 			return nil, err
 		}
-	}
-	if last != '\n' {
-		out.total++
-	}
-	return out, nil
-}
-
-func (x *lineIndex) scan(buf []byte) {
-	rest := buf
-	for {
-		need := linesPerMark - int(x.total%linesPerMark)
-		if n := bytes.Count(rest, []byte{'\n'}); n < need {
-			x.total += int64(n)
-			break
-		}
-		// The mark lies in here: walk to it.
-		for range need {
-			rest = rest[bytes.IndexByte(rest, '\n')+1:]
-		}
-		x.total += int64(need)
-		x.marks = append(x.marks, x.size+int64(len(buf)-len(rest)))
-	}
-	x.size += int64(len(buf))
-}
-
-// reader reads the text from an offset on.
-func (l *storedLog) reader(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if !l.gzip {
-		return l.object.Reader(ctx, offset)
-	}
-	raw, err := l.object.Reader(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	text, err := gzip.NewReader(raw)
-	if err != nil {
-		return nil, errors.Join(err, raw.Close())
-	}
-	limited := io.LimitReader(text, maxInflated)
-	if _, err := io.CopyN(io.Discard, limited, offset); err != nil {
-		return nil, errors.Join(err, raw.Close())
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{limited, raw}, nil
-}
-
-// read returns up to limit lines from a number on, and at most about maxBytes.
-func (l *storedLog) read(ctx context.Context, from int64, limit, maxBytes int) ([]textLine, error) {
-	if from >= l.lines.total || from < 0 {
-		return nil, nil
-	}
-	mark := from / linesPerMark
-	r, err := l.reader(ctx, l.lines.marks[mark])
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close() //nolint:errcheck // only read
-	lines := newLineReader(r)
-	if _, err := lines.skip(from - mark*linesPerMark); err != nil {
-		return nil, err
-	}
-	var out []textLine
-	for size := 0; len(out) < limit && size < maxBytes; {
-		line, err := lines.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
+		text, err := gzip.NewReader(raw)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, raw.Close())
 		}
-		size += len(line.text)
-		out = append(out, line)
+		limited := io.LimitReader(text, maxInflated)
+		if _, err := io.CopyN(io.Discard, limited, offset); err != nil && !errors.Is(err, io.EOF) {
+			return nil, errors.Join(fmt.Errorf("inflating: %w", err), raw.Close())
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{limited, raw}, nil
 	}
-	return out, nil
 }

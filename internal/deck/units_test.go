@@ -1,7 +1,9 @@
 package deck
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -28,13 +30,13 @@ func TestLinesBecomeHTML(t *testing.T) {
 		"a large palette keeps its named": {"\x1b[38;5;2mx\x1b[38;2;1;2;3my", `<span class="fg-green">xy</span>`},
 	} {
 		p := painter{}
-		if got := string(p.line(textLine{[]byte(tc.in), len(tc.in)})); got != tc.want && name != "a large palette keeps its named" {
+		if got := string(p.line(textLine{Text: []byte(tc.in), Length: len(tc.in)})); got != tc.want && name != "a large palette keeps its named" {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}
 	p := painter{}
 	long := strings.Repeat("x", maxLineBytes+100)
-	if got := string(p.line(textLine{[]byte(long), len(long)})); !strings.Contains(got, "100 more bytes") {
+	if got := string(p.line(textLine{Text: []byte(long), Length: len(long)})); !strings.Contains(got, "100 more bytes") {
 		t.Errorf("a long line: %.50q", got)
 	}
 }
@@ -45,7 +47,7 @@ func FuzzPainter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		p := painter{}
-		html := string(p.line(textLine{raw, len(raw)}))
+		html := string(p.line(textLine{Text: raw, Length: len(raw)}))
 		// Nothing but spans with classes is left that a browser would take for markup.
 		rest := html
 		for {
@@ -155,7 +157,7 @@ func TestOptionsThatExcludeEachOther(t *testing.T) {
 }
 
 func TestAnyPartOfALargeLogIsReadExactly(t *testing.T) {
-	const total = 3*linesPerMark + 17
+	const total = 3*4096 + 17
 	dir := t.TempDir()
 	bucket, err := filestore.Open(dir)
 	if err != nil {
@@ -165,17 +167,17 @@ func TestAnyPartOfALargeLogIsReadExactly(t *testing.T) {
 	if err := bucket.Put(t.Context(), "log", strings.NewReader(strings.TrimSuffix(numbered(total), "\n")), storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	var x lineIndexes
-	log, err := x.open(t.Context(), bucket, place{"file", dir, "log"})
+	x := newLineIndexes(t.Context(), slog.Default(), func(context.Context, place) (storage.Bucket, error) { return filestore.Open(dir) })
+	log, err := x.of(t.Context(), bucket, place{"file", dir, "log"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log.lines.total != total {
-		t.Errorf("%d lines, want %d", log.lines.total, total)
+	if now := log.counted(t.Context(), time.Minute, func(progress) bool { return false }); now.Lines != total {
+		t.Errorf("%d lines, want %d", now.Lines, total)
 	}
-	for _, from := range []int64{0, 1, linesPerMark - 1, linesPerMark, linesPerMark + 1, 3 * linesPerMark, total - 1} {
-		lines, err := log.read(t.Context(), from, 2, pageBytes)
-		if err != nil || len(lines) == 0 || string(lines[0].text) != fmt.Sprintf("line number %d", from+1) {
+	for _, from := range []int64{0, 1, 4096 - 1, 4096, 4096 + 1, 3 * 4096, total - 1} {
+		lines, err := log.Read(t.Context(), from, 2, pageBytes)
+		if err != nil || len(lines) == 0 || string(lines[0].Text) != fmt.Sprintf("line number %d", from+1) {
 			t.Errorf("line %d: %v, %v", from, lines, err)
 		}
 	}
@@ -197,17 +199,17 @@ func TestALogInPartsIsReadLikeOneObject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var x lineIndexes
-	log, err := x.open(t.Context(), bucket, place{"file", dir, "run/build-log.txt"})
+	x := newLineIndexes(t.Context(), slog.Default(), func(context.Context, place) (storage.Bucket, error) { return filestore.Open(dir) })
+	log, err := x.of(t.Context(), bucket, place{"file", dir, "run/build-log.txt"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log.lines.total != 4*perPart {
-		t.Errorf("%d lines, want %d", log.lines.total, 4*perPart)
+	if now := log.counted(t.Context(), time.Minute, func(progress) bool { return false }); now.Lines != 4*perPart {
+		t.Errorf("%d lines, want %d", now.Lines, 4*perPart)
 	}
-	for _, from := range []int64{0, perPart - 1, perPart, linesPerMark, linesPerMark + 1, 4*perPart - 1} {
-		lines, err := log.read(t.Context(), from, 2, pageBytes)
-		if err != nil || len(lines) == 0 || string(lines[0].text) != fmt.Sprintf("line number %d", from+1) {
+	for _, from := range []int64{0, perPart - 1, perPart, 4096, 4096 + 1, 4*perPart - 1} {
+		lines, err := log.Read(t.Context(), from, 2, pageBytes)
+		if err != nil || len(lines) == 0 || string(lines[0].Text) != fmt.Sprintf("line number %d", from+1) {
 			t.Errorf("line %d: %v, %v", from, lines, err)
 		}
 	}

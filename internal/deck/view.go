@@ -34,13 +34,12 @@ type runView struct {
 	// Live tells that the page will change.
 	Live bool
 	// Known tells that the cluster still has the ProwJob.
-	Known      bool
-	Pod        *podView
-	Artifacts  []artifactView
-	More       bool
-	Storage    string
-	Log        logPart
-	Containers []containerLink
+	Known     bool
+	Pod       *podView
+	Artifacts []artifactView
+	More      bool
+	Storage   string
+	Log       logView
 	// Same leads to the runs of the same job, Together to those of the same pull request;
 	// History and PullHistory to those in storage.
 	Same, Together       string
@@ -319,69 +318,6 @@ func storedState(f artifacts.Finished) v1.ProwJobState {
 		return v1.SuccessState
 	}
 	return v1.FailureState
-}
-
-// fillLog chooses the log and the part of it that the request asks for.
-func (s *server) fillLog(ctx context.Context, view *runView, r *http.Request, found run) {
-	q := r.URL.Query()
-	container := q.Get("container")
-	names := logContainers(found.pj, view.Artifacts)
-	if !slices.Contains(names, container) {
-		container = ""
-		if len(names) > 0 {
-			container = names[0]
-		}
-	}
-	if len(names) > 1 {
-		for _, name := range names {
-			view.Containers = append(view.Containers, containerLink{name, "?" + url.Values{"container": {name}}.Encode(), name == container})
-		}
-	}
-	from, _ := strconv.ParseInt(q.Get("from"), 10, 64)
-	view.Log = s.part(ctx, found, container, max(from, 0))
-	if found.pj != nil && found.build != "" && found.pj.Spec.Agent == v1.KubernetesAgent {
-		params := url.Values{"job": {found.job}, "id": {found.build}}
-		if container != "" {
-			params.Set("container", container)
-		}
-		view.Log.RawURL = "log?" + params.Encode()
-		params.Set("follow", "1")
-		view.Log.FollowURL = "log?" + params.Encode()
-	}
-	name := artifacts.BuildLogFile
-	if container != "" {
-		name = artifacts.BuildLogName(container)
-	}
-	for _, a := range view.Artifacts {
-		if a.Name == name {
-			view.Log.RawURL = a.Link
-		}
-	}
-}
-
-// logContainers are the containers with a log; "" is the only one of a run that has
-// only one.
-func logContainers(pj *v1.ProwJob, files []artifactView) []string {
-	if pj != nil && pj.Spec.PodSpec != nil && len(pj.Spec.PodSpec.Containers) > 1 {
-		var names []string
-		for _, c := range pj.Spec.PodSpec.Containers {
-			names = append(names, c.Name)
-		}
-		return names
-	}
-	var names []string
-	for _, f := range files {
-		if f.Name == artifacts.BuildLogFile {
-			return []string{""}
-		}
-		if name, ok := strings.CutSuffix(f.Name, "-"+artifacts.BuildLogFile); ok && !strings.Contains(name, "/") {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return []string{""}
-	}
-	return names
 }
 
 // fillHistories links the pages of builds in storage.

@@ -93,6 +93,7 @@ var rules = []rule{
 	{room: "internal/tide", may: domain, heavy: true},
 	{room: "internal/deck/history", pure: true},
 	{room: "internal/deck/prstatus", may: []string{"api", "internal/config"}, heavy: true},
+	{room: "internal/deck/loglines", pure: true},
 	{room: "internal/junit", pure: true},
 	{room: "internal/deck/lens", may: []string{"api", "internal/junit"}},
 	{room: "internal/deck/seal", may: nil},

@@ -19,6 +19,7 @@ document.addEventListener('formdata', (event) => {
 
 // "/" goes to the filter, "j" and "k" through the rows.
 document.addEventListener('keydown', (event) => {
+  if (event.defaultPrevented) return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea, [contenteditable]')) return;
   if (event.key === '/') {
     const field = document.querySelector('.filter input, .filter select');
