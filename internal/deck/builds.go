@@ -14,7 +14,6 @@ import (
 
 	"prow/api/artifacts"
 	v1 "prow/api/prowjobs/v1"
-	"prow/internal/config"
 	"prow/internal/deck/history"
 	"prow/internal/storage"
 )
@@ -118,33 +117,27 @@ func (s *server) factsOf(ctx context.Context, bucket storage.Bucket, dir place) 
 // sees tells whether a build may be seen: as its ProwJob says, or without one as the
 // configuration says about jobs of its name and its files about its repositories. word
 // is the repository as its path has it, empty where it does not say.
-func (s *server) sees(cfg *config.Config, job, word string, f *facts) bool {
+func (s *server) sees(job, word string, f *facts) bool {
 	if f.job != nil {
-		return s.visible.job(&cfg.Deck, f.job)
+		return s.canSee(f.job)
 	}
-	if s.visible.showHidden {
-		return true
-	}
+	sh := guessedShape(job, word, f.started)
+	return s.sight().decide(&sh)
+}
+
+// guessedShape is that of a run without ProwJob.
+func guessedShape(job, word string, started *artifacts.Started) shape {
 	pj := v1.ProwJob{Spec: v1.ProwJobSpec{Job: job}}
-	for _, spec := range specsNamed(cfg, job) {
-		if !s.visible.job(&cfg.Deck, &v1.ProwJob{Spec: spec}) {
-			return false
-		}
-		pj.Spec.ProwJobDefault, pj.Spec.Hidden = spec.ProwJobDefault, isHidden(&cfg.Deck, &spec)
-	}
-	if f.started != nil {
-		for full := range f.started.Repos {
+	if started != nil {
+		for full := range started.Repos {
 			if org, repo := splitRepo(full); repo != "" {
 				pj.Spec.ExtraRefs = append(pj.Spec.ExtraRefs, v1.Refs{Org: org, Repo: repo})
 			}
 		}
 	}
-	for _, hidden := range cfg.Deck.HiddenRepos {
-		if name := strings.ReplaceAll(hidden, "/", "_"); word == name || strings.HasPrefix(word, name+"_") {
-			pj.Spec.Hidden = true
-		}
-	}
-	return s.visible.job(&cfg.Deck, &pj)
+	sh := shapeOf(&pj)
+	sh.origin = originGuessed + word
+	return sh
 }
 
 // buildOf tells what facts say about a build.

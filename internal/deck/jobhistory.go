@@ -181,7 +181,7 @@ func (s *server) readBuild(ctx context.Context, cfg *config.Config, bucket stora
 		target, err := s.followBuild(ctx, cfg, bucket, root, build)
 		if err != nil {
 			s.log.DebugContext(ctx, "the way to a build cannot be read", "place", root.path(), "build", build, "error", err)
-			if !s.sees(cfg, root.job, "", &facts{}) {
+			if !s.sees(root.job, "", &facts{}) {
 				return nil
 			}
 			return &history.Build{ID: id, Job: root.job}
@@ -191,7 +191,7 @@ func (s *server) readBuild(ctx context.Context, cfg *config.Config, bucket stora
 	}
 	f := s.factsOf(ctx, bucket, dir)
 	// While the cluster knows the run, that counts, too.
-	if pj := s.index.run(root.job, build); pj != nil && !s.canSee(pj) || !s.sees(cfg, root.job, word, f) {
+	if pj := s.index.run(root.job, build); pj != nil && !s.canSee(pj) || !s.sees(root.job, word, f) {
 		return nil
 	}
 	out := s.buildOf(root.job, id, f, 0)

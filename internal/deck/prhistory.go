@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unique"
 
 	"golang.org/x/sync/errgroup"
 
@@ -64,10 +65,28 @@ func (s *server) prHistoryPage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, "pr-history", fmt.Sprintf("%s/%s #%d", org, repo, pull), view)
 }
 
+// runsOfPull are the runs of a pull request that may be seen, one of each shape: those
+// store their files in the same way.
+func (s *server) runsOfPull(view *prHistoryView) (out []*entry) {
+	shown := decider(func(h unique.Handle[shape]) bool {
+		sh := h.Value()
+		return sh.hasRefs && sh.about(view.Org, view.Repo) && s.sight().of(h)
+	})
+	seen := map[unique.Handle[shape]]bool{}
+	s.index.each(func(e *entry) bool {
+		if shown(e.shape) && !seen[e.shape] && e.tests(func(p pullOf) bool { return p.number == view.Pull }) {
+			seen[e.shape] = true
+			out = append(out, e)
+		}
+		return len(out) < maxPullJobs
+	})
+	return out
+}
+
 // pullPlaces are the directories where builds of a pull request may be: as the jobs of
 // the configuration store them, as jobs do of which it says nothing, and as the jobs in
 // the cluster did, which repositories may have brought themselves.
-func (s *server) pullPlaces(cfg *config.Config, view *prHistoryView) []place {
+func (s *server) pullPlaces(ctx context.Context, cfg *config.Config, view *prHistoryView) []place {
 	full := view.Org + "/" + view.Repo
 	run := artifacts.Run{Type: v1.PresubmitJob, Refs: &v1.Refs{Org: view.Org, Repo: view.Repo, Pulls: []v1.Pull{{Number: view.Pull}}}}
 	var out []place
@@ -96,8 +115,8 @@ func (s *server) pullPlaces(cfg *config.Config, view *prHistoryView) []place {
 		add(jobs[i].DecorationConfig)
 	}
 	add(cfg.Plank.DecorationDefault(full, v1.DefaultClusterAlias))
-	for _, pj := range s.index.all() {
-		if refs := pj.Spec.Refs; refs != nil && refs.Org == view.Org && refs.Repo == view.Repo && slices.ContainsFunc(refs.Pulls, func(p v1.Pull) bool { return p.Number == view.Pull }) && s.canSee(pj) {
+	for _, pj := range s.index.objects(ctx, s.runsOfPull(view)) {
+		if pj != nil {
 			add(pj.Spec.DecorationConfig)
 		}
 	}
@@ -108,7 +127,7 @@ func (s *server) fillPullHistory(ctx context.Context, cfg *config.Config, view *
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var builds []history.Build
-	for _, p := range s.pullPlaces(cfg, view) {
+	for _, p := range s.pullPlaces(ctx, cfg, view) {
 		found, more, err := s.pullBuilds(ctx, cfg, p, view)
 		if err != nil {
 			s.log.InfoContext(ctx, "the builds of a pull request cannot be read", "place", p.path(), "error", err)
@@ -150,7 +169,7 @@ func (s *server) pullBuilds(ctx context.Context, cfg *config.Config, dir place, 
 			for _, id := range newest.IDs {
 				at := dir.at(dir.key + "/" + job + "/" + strconv.FormatUint(id, 10))
 				f := s.factsOf(ctx, bucket, at)
-				if pj := s.index.run(job, strconv.FormatUint(id, 10)); pj != nil && !s.canSee(pj) || !s.sees(cfg, job, word, f) || !aboutPull(f, view) {
+				if pj := s.index.run(job, strconv.FormatUint(id, 10)); pj != nil && !s.canSee(pj) || !s.sees(job, word, f) || !aboutPull(f, view) {
 					continue
 				}
 				b := s.buildOf(job, id, f, view.Pull)
