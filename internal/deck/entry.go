@@ -64,6 +64,9 @@ const (
 	originGuessed    = "files:"
 )
 
+// foundInStorage tells that a ProwJob was made again from storage.
+func foundInStorage(pj *v1.ProwJob) bool { return pj.Annotations[originAnnotation] != "" }
+
 // guessed tells that a shape follows from files and paths, and returns the repository as
 // the path has it.
 func (s *shape) guessed() (word string, ok bool) { return strings.CutPrefix(s.origin, originGuessed) }

@@ -205,27 +205,11 @@ type aliased struct {
 	repo string
 }
 
-// followBuild reads where a build of a presubmit is. Whoever may write there is believed
-// only as far as it leads to a build of this job, of this number, in this bucket.
+// followBuild reads where a build of a presubmit is.
 func (s *server) followBuild(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, build string) (aliased, error) {
 	text, err := storage.ReadAll(ctx, bucket, root.key+"/"+build+".txt", maxAlias)
 	if err != nil {
 		return aliased{}, err
 	}
-	target := strings.TrimSpace(string(text))
-	if provider, rest, found := strings.Cut(target, "://"); found {
-		target = provider + "/" + strings.TrimLeft(rest, "/")
-	}
-	where, err := parsePlace(cfg, target)
-	if err != nil {
-		return aliased{}, err
-	}
-	dir, err := parseRunDir(where.key)
-	if err != nil {
-		return aliased{}, err
-	}
-	if where.bucketURL() != root.bucketURL() || dir.job != root.job || dir.build != build || dir.rest != "" {
-		return aliased{}, fmt.Errorf("%w: it leads to %s", errRefused, where.path())
-	}
-	return aliased{where, dir.repo}, nil
+	return leadsTo(cfg, root, build, string(text))
 }

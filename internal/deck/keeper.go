@@ -23,10 +23,10 @@ const (
 	saveAtOnce = 200
 	// saveAgain is how long a store that failed is left alone.
 	saveAgain = 5 * time.Second
-	// lookEvery is how often the index takes over what others wrote to the store, such as
-	// an import; lookBack is how much their clocks may be behind.
-	lookEvery = 20 * time.Second
-	lookBack  = 5 * time.Minute
+	// lookInterval is how often the index takes over what others wrote to the store, such
+	// as an import; lookBack is how much their clocks may be behind.
+	lookInterval = 20 * time.Second
+	lookBack     = 5 * time.Minute
 	// tidyEvery is how often what is too old is forgotten.
 	tidyEvery = time.Hour
 	// maxRemembered is how many things about storage are remembered.
@@ -42,6 +42,8 @@ type keeper struct {
 	// age and most bound what is kept.
 	age  time.Duration
 	most int
+	// look is the time between looks at what others wrote.
+	look time.Duration
 	log  *slog.Logger
 	now  func() time.Time
 }
@@ -92,7 +94,7 @@ func (k *keeper) load(ctx context.Context) error {
 
 // run writes runs down, takes over what others write, and forgets what is too old.
 func (k *keeper) run(ctx context.Context) error {
-	look, tidy := time.NewTicker(lookEvery), time.NewTicker(tidyEvery)
+	look, tidy := time.NewTicker(k.look), time.NewTicker(tidyEvery)
 	defer look.Stop()
 	defer tidy.Stop()
 	save := time.NewTimer(0)

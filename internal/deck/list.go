@@ -195,7 +195,7 @@ func (s *server) row(pj *v1.ProwJob, base string) row {
 	}
 	out.Ended, out.Duration = s.ended(pj)
 	may := s.mayAct(pj)
-	out.CanRerun, out.CanAbort = may && s.rerunCreates, may && abortable(pj)
+	out.CanRerun, out.CanAbort = may && s.rerunCreates && !foundInStorage(pj), may && abortable(pj)
 	return out
 }
 

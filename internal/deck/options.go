@@ -74,6 +74,8 @@ type Options struct {
 	Store string
 	// storeGiven tells whether somebody asked for the store; nil is yes.
 	storeGiven func() bool
+	// lookEvery is the time between looks at what others wrote to the store.
+	lookEvery time.Duration
 	// KeepRunsFor and KeepRuns say how long they are kept, and how many; 0 is for ever.
 	// KeepRuns is bounded in any case, by memory: 0 is its default.
 	KeepRunsFor time.Duration
@@ -156,12 +158,17 @@ func (o *Options) Validate() error {
 	if o.KeepRuns == 0 {
 		o.KeepRuns = defaultKeepRuns
 	}
+	if o.lookEvery == 0 {
+		o.lookEvery = lookInterval
+	}
 	return errors.Join(errs...)
 }
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Serve the pages", "Shows ProwJobs, their logs and artifacts, Tide and the commands of plugins.", &Options{}, Run)
+	cmd := service.Command(Name, "Serve the pages", "Shows ProwJobs, their logs and artifacts, Tide and the commands of plugins.", &Options{}, Run)
+	cmd.AddCommand(importCommand())
+	return cmd
 }
 
 // Run serves until ctx ends.
@@ -209,7 +216,7 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 	if kept == nil {
 		close(loaded)
 	} else {
-		keeper := &keeper{index: s.index, store: kept, placeOf: s.placeText, age: o.KeepRunsFor, most: o.KeepRuns, log: rt.Log, now: s.now}
+		keeper := &keeper{index: s.index, store: kept, placeOf: s.placeText, age: o.KeepRunsFor, most: o.KeepRuns, look: o.lookEvery, log: rt.Log, now: s.now}
 		group.Go(func() error {
 			if err := keeper.load(ctx); err != nil {
 				if ctx.Err() != nil {

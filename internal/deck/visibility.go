@@ -38,11 +38,6 @@ func (v visibility) shows(tenant string, hidden bool) bool {
 
 func isDefaultTenant(id string) bool { return id == "" || id == v1.GlobalDefaultTenantID }
 
-func isHidden(deck *config.Deck, spec *v1.ProwJobSpec) bool {
-	sh := shapeOf(&v1.ProwJob{Spec: *spec})
-	return isHiddenShape(deck, &sh)
-}
-
 func isHiddenShape(deck *config.Deck, sh *shape) bool {
 	hidden := sh.hidden
 	sh.each(func(org, repo string) bool {

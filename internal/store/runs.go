@@ -54,14 +54,22 @@ const runColumns = `name, job, build, type, state, cluster, tenant, hidden, orig
 // PutRuns writes runs down, all or none. Rows of the same name are replaced, unless they
 // have the same version: several processes may write what each of them has seen.
 func (s *Store) PutRuns(ctx context.Context, runs []Run, now time.Time) error {
+	return s.writeRuns(ctx, runs, now, `UPDATE SET job = excluded.job, build = excluded.build, type = excluded.type, state = excluded.state, cluster = excluded.cluster,
+		tenant = excluded.tenant, hidden = excluded.hidden, origin = excluded.origin, repos = excluded.repos, refs = excluded.refs, pulls = excluded.pulls,
+		started = excluded.started, completed = excluded.completed, place = excluded.place, version = excluded.version, written = excluded.written
+		WHERE runs.version <> excluded.version`)
+}
+
+// AddRuns writes runs down whose names are new.
+func (s *Store) AddRuns(ctx context.Context, runs []Run, now time.Time) error {
+	return s.writeRuns(ctx, runs, now, `NOTHING`)
+}
+
+func (s *Store) writeRuns(ctx context.Context, runs []Run, now time.Time, known string) error {
 	return s.commit(ctx, func(t *tx) error {
 		for i := range runs {
 			r := &runs[i]
-			n, err := t.exec(`INSERT INTO runs (`+runColumns+`) VALUES (?`+strings.Repeat(`, ?`, 16)+`)
-				ON CONFLICT (name) DO UPDATE SET job = excluded.job, build = excluded.build, type = excluded.type, state = excluded.state, cluster = excluded.cluster,
-				tenant = excluded.tenant, hidden = excluded.hidden, origin = excluded.origin, repos = excluded.repos, refs = excluded.refs, pulls = excluded.pulls,
-				started = excluded.started, completed = excluded.completed, place = excluded.place, version = excluded.version, written = excluded.written
-				WHERE runs.version <> excluded.version`,
+			n, err := t.exec(`INSERT INTO runs (`+runColumns+`) VALUES (?`+strings.Repeat(`, ?`, 16)+`) ON CONFLICT (name) DO `+known,
 				plainText(r.Name), plainText(r.Job), plainText(r.Build), plainText(r.Type), plainText(r.State), plainText(r.Cluster), plainText(r.Tenant), number(r.Hidden), r.Origin,
 				joinRepos(r.Repos), number(r.HasRefs), joinPulls(r.Pulls), r.Started.Unix(), r.Completed.Unix(), plainText(r.Place), int64(r.Version), millis(now))
 			if err != nil {
