@@ -15,7 +15,7 @@ const (
 	// maxUnpacked is how many ProwJobs are kept unpacked, the last ones that were asked for.
 	maxUnpacked = 256
 	// bodyTimeout bounds the reading of a body.
-	bodyTimeout = 5 * time.Second
+	bodyTimeout = 10 * time.Second
 )
 
 // bodies reads what entries do not say.
@@ -27,7 +27,8 @@ type bodies struct {
 	fetch func(ctx context.Context, name string) (*v1.ProwJob, error)
 	log   *slog.Logger
 
-	recent recentJobs
+	// recent are whole ProwJobs, recentHeads those without their pods.
+	recent, recentHeads recentJobs
 }
 
 // get finds a ProwJob by name; nil if there is none, or if it cannot be read.
@@ -48,11 +49,21 @@ func (x *index) object(e *entry) *v1.ProwJob {
 
 // objects reads ProwJobs, in the order of their entries; nil are those that cannot be read.
 func (x *index) objects(ctx context.Context, entries []*entry) []*v1.ProwJob {
+	return x.read(ctx, entries, &x.recent, false)
+}
+
+// heads reads ProwJobs as objects does, but without their pods, which is a fraction of the
+// work. They are to be shown only, never to be run.
+func (x *index) heads(ctx context.Context, entries []*entry) []*v1.ProwJob {
+	return x.read(ctx, entries, &x.recentHeads, true)
+}
+
+func (x *index) read(ctx context.Context, entries []*entry, recent *recentJobs, headOnly bool) []*v1.ProwJob {
 	out := make([]*v1.ProwJob, len(entries))
 	var missing []*entry
 	var at []int
 	for i, e := range entries {
-		if out[i] = x.recent.get(e); out[i] == nil {
+		if out[i] = recent.get(e); out[i] == nil {
 			missing, at = append(missing, e), append(at, i)
 		}
 	}
@@ -63,12 +74,12 @@ func (x *index) objects(ctx context.Context, entries []*entry) []*v1.ProwJob {
 		if body == nil {
 			continue
 		}
-		pj, err := unpackBody(body)
+		pj, err := unpackBody(body, headOnly)
 		if err != nil {
 			x.warn(ctx, "a run in the store cannot be understood", "prowjob", missing[i].name, "error", err)
 			continue
 		}
-		x.recent.put(missing[i], pj)
+		recent.put(missing[i], pj)
 		out[at[i]] = pj
 	}
 	return out

@@ -85,7 +85,7 @@ func (s *server) prowJobsJS(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		separator := ""
-		err := s.eachInCluster(r.Context(), func(e *entry) bool { return shown(e.shape) && (owner == "" || e.tests(byAuthor(owner))) }, func(raw []byte) error {
+		err := s.eachInCluster(r.Context(), func(e *entry) bool { return shown(e.shape) && (owner == "" || e.tests(byAuthor(owner))) }, wholeOf, func(raw []byte) error {
 			if !asTheyAre {
 				raw = withoutOmitted(raw, omit)
 			}
@@ -114,20 +114,20 @@ func byAuthor(author string) func(pullOf) bool {
 const streamPart = 64
 
 // eachInCluster calls do with the JSON of the ProwJobs that are in the cluster and meet a
-// condition, newest first. It holds few of them at once, and no lock while do works.
-func (s *server) eachInCluster(ctx context.Context, meets func(*entry) bool, do func(raw []byte) error) error {
+// condition, newest first, or with the part of it that is wanted. It holds few of them at once, and no lock while do works.
+func (s *server) eachInCluster(ctx context.Context, meets func(*entry) bool, part func(body []byte) ([]byte, error), do func(raw []byte) error) error {
 	var after *position
 	for {
-		part := s.index.inCluster(after, streamPart, meets)
-		for i, body := range s.index.packed(ctx, part) {
+		some := s.index.inCluster(after, streamPart, meets)
+		for i, body := range s.index.packed(ctx, some) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			if body == nil {
-				s.log.InfoContext(ctx, "a ProwJob is left out of a list, because it cannot be read", "prowjob", part[i].name)
+				s.log.InfoContext(ctx, "a ProwJob is left out of a list, because it cannot be read", "prowjob", some[i].name)
 				continue
 			}
-			raw, err := unpack(body)
+			raw, err := part(body)
 			if err == nil {
 				err = do(raw)
 			}
@@ -135,10 +135,10 @@ func (s *server) eachInCluster(ctx context.Context, meets func(*entry) bool, do 
 				return err
 			}
 		}
-		if len(part) < streamPart {
+		if len(some) < streamPart {
 			return nil
 		}
-		last := part[len(part)-1].position()
+		last := some[len(some)-1].position()
 		after = &last
 	}
 }
@@ -205,7 +205,7 @@ func (s *server) dataJS(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		separator := ""
-		err := s.eachInCluster(r.Context(), func(e *entry) bool { return shown(e.shape) }, func(raw []byte) error {
+		err := s.eachInCluster(r.Context(), func(e *entry) bool { return shown(e.shape) }, headOf, func(raw []byte) error {
 			item, err := legacyItem(raw)
 			if err != nil {
 				return err
@@ -227,7 +227,6 @@ func (s *server) dataJS(w http.ResponseWriter, r *http.Request) {
 
 // legacyItem is a ProwJob as /data.js shows it.
 func legacyItem(raw []byte) ([]byte, error) {
-	// The pod, which is most of a ProwJob, is passed over.
 	var pj struct {
 		Metadata struct {
 			Name string `json:"name"`

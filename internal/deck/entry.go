@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"compress/flate"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -276,13 +279,47 @@ var deflaters = sync.Pool{New: func() any {
 	return w
 }}
 
-// packBody is a ProwJob as bodies are kept: JSON without managed fields, compressed.
+// packBody is a ProwJob as bodies are kept: JSON without managed fields, compressed, after
+// the same without the pod, which is most of it and is of no use in lists. The length of
+// the first part stands before it.
 func packBody(pj *v1.ProwJob) ([]byte, error) {
-	raw, err := json.Marshal(reduced(pj, nil))
+	lean := reduced(pj, nil)
+	whole, err := json.Marshal(lean)
 	if err != nil {
 		return nil, err
 	}
-	return pack(raw), nil
+	lean.Spec.PodSpec = nil
+	head, err := json.Marshal(lean)
+	if err != nil {
+		return nil, err
+	}
+	head = pack(head)
+	return slices.Concat(binary.AppendUvarint(nil, uint64(len(head))), head, pack(whole)), nil
+}
+
+// headOf and wholeOf are the JSON of the two parts of a body.
+func headOf(body []byte) ([]byte, error) {
+	head, _, err := parts(body)
+	if err != nil {
+		return nil, err
+	}
+	return unpack(head)
+}
+
+func wholeOf(body []byte) ([]byte, error) {
+	_, whole, err := parts(body)
+	if err != nil {
+		return nil, err
+	}
+	return unpack(whole)
+}
+
+func parts(body []byte) (head, whole []byte, err error) {
+	length, n := binary.Uvarint(body)
+	if n <= 0 || length > uint64(len(body)-n) {
+		return nil, nil, errors.New("it is not the body of a run")
+	}
+	return body[n : n+int(length)], body[n+int(length):], nil
 }
 
 func pack(raw []byte) []byte {
@@ -310,9 +347,13 @@ func unpack(body []byte) ([]byte, error) {
 	return raw, err
 }
 
-// unpackBody is the opposite of packBody.
-func unpackBody(body []byte) (*v1.ProwJob, error) {
-	raw, err := unpack(body)
+// unpackBody is the opposite of packBody; without the pod if only the head is wanted.
+func unpackBody(body []byte, headOnly bool) (*v1.ProwJob, error) {
+	read := wholeOf
+	if headOnly {
+		read = headOf
+	}
+	raw, err := read(body)
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func (k *keeper) saveAll(ctx context.Context) error {
 			if body == nil {
 				continue // it is gone, and so is what was known of it
 			}
-			pj, err := unpackBody(body)
+			pj, err := unpackBody(body, true)
 			if err != nil {
 				return fmt.Errorf("run %s: %w", entries[i].name, err)
 			}

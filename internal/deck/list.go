@@ -159,7 +159,7 @@ func (s *server) fillList(ctx context.Context, view *listView, q query) {
 	found := s.index.list(q)
 	view.Total = found.total
 	base := forgeBase(s.config.Get())
-	for i, pj := range s.index.objects(ctx, found.items) {
+	for i, pj := range s.index.heads(ctx, found.items) {
 		if pj == nil {
 			pj = found.items[i].sketch()
 		}

@@ -256,7 +256,7 @@ func startDeck(b *testing.B, programs string, cluster *kubetest.Cluster, args ..
 	}
 	p := &deckProcess{url: "http://127.0.0.1:" + ports[0]}
 	p.cmd = exec.CommandContext(context.WithoutCancel(b.Context()), filepath.Join(programs, "prow"), append([]string{
-		"deck", "--kubeconfig=" + cluster.KubeconfigPath, "--no-in-cluster-config", "--port=" + ports[0], "--health-port=" + ports[1], "--metrics-port=" + ports[2], "--pprof-port=0",
+		"deck", "--kubeconfig=" + cluster.KubeconfigPath, "--no-in-cluster-config", "--port=" + ports[0], "--health-port=" + ports[1], "--metrics-port=" + ports[2], "--pprof-port=" + strconv.Itoa(scaleNumber("PROW_BENCH_PPROF_PORT", 0)),
 	}, args...)...)
 	log := &strings.Builder{}
 	p.cmd.Stderr = log

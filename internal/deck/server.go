@@ -45,6 +45,7 @@ type server struct {
 	deliveries *deliveriesAgent
 	access     *access
 	builds     knownBuilds
+	memory     recollection
 	jobs       client.Client
 	metrics    *service.HTTPMetrics
 	pages      *pages
@@ -89,6 +90,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		boot:     strconv.FormatUint(rand.Uint64(), 36),
 	}
 	s.index.bodies.store, s.index.keeps, s.index.log = kept, kept != nil, rt.Log
+	s.memory.store, s.memory.log, s.memory.now = kept, rt.Log, s.now
 	s.index.fetch = func(ctx context.Context, name string) (*v1.ProwJob, error) {
 		pj := &v1.ProwJob{}
 		return pj, jobs.Get(ctx, client.ObjectKey{Namespace: cfg.Get().ProwJobNamespace, Name: name}, pj)
