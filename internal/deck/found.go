@@ -106,7 +106,7 @@ func trustedPart(stored *v1.ProwJob, dir runDir) (*v1.ProwJob, error) {
 // guessedJob is a ProwJob as the path and started.json tell.
 func guessedJob(cfg *config.Config, dir runDir, started *artifacts.Started) *v1.ProwJob {
 	out := &v1.ProwJob{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{originAnnotation: originGuessed + dir.repo}}}
-	out.Spec.Job, out.Spec.Type = dir.job, v1.PeriodicJob
+	out.Spec.Job, out.Spec.Type, out.Spec.Agent = dir.job, v1.PeriodicJob, v1.KubernetesAgent
 	inPulls := strings.Contains("/"+dir.dir, "/pr-logs/pull/")
 	number, _ := strconv.Atoi(dir.pull)
 	switch {

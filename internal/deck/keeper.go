@@ -140,20 +140,25 @@ func (k *keeper) saveAll(ctx context.Context) error {
 			return nil
 		}
 		rows := make([]store.Run, 0, len(entries))
+		written := entries[:0:0]
 		for i, body := range k.index.packed(ctx, entries) {
 			if body == nil {
-				continue // it is gone, and so is what was known of it
+				continue // it could not be read, or has gone meanwhile
 			}
 			pj, err := unpackBody(body, true)
 			if err != nil {
 				return fmt.Errorf("run %s: %w", entries[i].name, err)
 			}
 			rows = append(rows, entries[i].row(k.placeOf(pj), body))
+			written = append(written, entries[i])
 		}
 		if err := k.store.PutRuns(ctx, rows, k.now()); err != nil {
 			return err
 		}
-		k.index.saved(entries)
+		k.index.saved(written)
+		if len(written) == 0 {
+			return fmt.Errorf("%d runs cannot be read", len(entries))
+		}
 	}
 }
 

@@ -275,6 +275,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 			options := &deck.Options{
 				Config: cfg, Kubernetes: kubernetes, Port: o.DeckPort, Address: "127.0.0.1",
 				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", HookAdminTokenFile: o.path("secrets", "admin-token"), Spyglass: true, SyncTimeout: time.Minute,
+				Store: o.path("deck.db"),
 			}
 			if err := options.Validate(); err != nil {
 				return err
