@@ -92,9 +92,9 @@ func (root historyRoot) has(where place, job string) bool {
 	return err == nil && dir.job == job && dir.rest == "" && strings.Contains("/"+where.key, "/pr-logs/pull/")
 }
 
-// runsOf are the builds of a job that the index knows: at most most of those that are
+// runsBeyond are the builds of a job that the index knows: at most most of those that are
 // newer than a build.
-func (s *server) runsOf(ctx context.Context, root historyRoot, newerThan uint64, most int) (ids []uint64) {
+func (s *server) runsBeyond(ctx context.Context, root historyRoot, newerThan uint64, most int) (ids []uint64) {
 	var found []*entry
 	wanted := decider(func(h unique.Handle[shape]) bool { return h.Value().job == root.job && s.sight().of(h) })
 	s.index.each(func(e *entry) bool {

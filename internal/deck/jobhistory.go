@@ -117,7 +117,7 @@ func (s *server) jobHistory(ctx context.Context, cfg *config.Config, bucket stor
 	if len(ids) > 0 {
 		newerThan = slices.Max(ids)
 	}
-	ids = append(ids, s.runsOf(ctx, root, newerThan, 2*historySize)...)
+	ids = append(ids, s.runsBeyond(ctx, root, newerThan, 2*historySize)...)
 	if len(ids) > 0 && (latest == 0 || newerThan < slices.Max(ids)) {
 		latest = slices.Max(ids)
 	}
