@@ -213,3 +213,18 @@ func FuzzBodies(f *testing.F) {
 		_, _ = unpackBody(raw, false)
 	})
 }
+
+func TestGuessedRunsAreShownOnlyIfAllJobsOfTheNameAre(t *testing.T) {
+	cfg := watchConfig(t, "\nperiodics:\n- {name: twice, interval: 1h, hidden: true, spec: {containers: [{name: test, image: x}]}}\npresubmits:\n  o/r:\n  - {name: twice, spec: {containers: [{name: test, image: x}]}}\n").Get()
+	for job, shown := range map[string][3]bool{ // plain, --hidden-only, --show-hidden
+		"twice":   {false, false, true},
+		"unknown": {true, false, true},
+	} {
+		for i, v := range []visibility{{}, {hiddenOnly: true}, {showHidden: true}} {
+			sh := guessedShape(job, "", nil)
+			if got := (&sight{cfg: cfg, visible: v}).decide(&sh); got != shown[i] {
+				t.Errorf("%s with %+v: %t", job, v, got)
+			}
+		}
+	}
+}
