@@ -34,6 +34,9 @@ const (
 
 // again makes the ProwJob that runs one again.
 func (s *server) again(pj *v1.ProwJob, mode string) (*v1.ProwJob, error) {
+	if foundInStorage(pj) {
+		return nil, errors.New("it is only known from storage, where others may write, too")
+	}
 	cfg := s.config.Get()
 	opts := []prowjob.Option{prowjob.RequireScheduling(cfg.Scheduler.Enabled), prowjob.InNamespace(cfg.ProwJobNamespace), prowjob.WithClock(s.now)}
 	if mode == modeLatest {

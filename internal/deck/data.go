@@ -2,6 +2,7 @@ package deck
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -62,7 +64,7 @@ func queryTag(r *http.Request) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// prowJobsJS serves the ProwJobs as they are.
+// prowJobsJS serves the ProwJobs that are in the cluster as they are.
 func (s *server) prowJobsJS(w http.ResponseWriter, r *http.Request) {
 	if s.tagged(w, r, queryTag(r)) {
 		return
@@ -73,48 +75,85 @@ func (s *server) prowJobsJS(w http.ResponseWriter, r *http.Request) {
 	for word := range strings.SplitSeq(q.Get("omit"), ",") {
 		omit[word] = true
 	}
+	asTheyAre := !omit["annotations"] && !omit["labels"] && !omit["decoration_config"] && !omit["pod_spec"]
+	shown := decider(func(h unique.Handle[shape]) bool {
+		sh := h.Value()
+		return s.sight().of(h) && sh.about(org, repo)
+	})
 	s.writeData(w, r, func(w io.Writer) error {
 		if _, err := io.WriteString(w, `{"items":[`); err != nil {
 			return err
 		}
 		separator := ""
-		for _, pj := range s.index.all() {
-			if !s.canSee(pj) || !aboutRepo(pj, org, repo) || owner != "" && !hasAuthor(pj, owner) {
-				continue
-			}
-			item, err := json.Marshal(reduced(pj, omit))
-			if err != nil {
-				item = []byte("{}")
+		err := s.eachInCluster(r.Context(), func(e *entry) bool { return shown(e.shape) && (owner == "" || e.tests(byAuthor(owner))) }, wholeOf, func(raw []byte) error {
+			if !asTheyAre {
+				raw = withoutOmitted(raw, omit)
 			}
 			if _, err := io.WriteString(w, separator); err != nil {
 				return err
 			}
-			if _, err := w.Write(item); err != nil {
-				return err
-			}
 			separator = ","
+			_, err := w.Write(raw)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		_, err := io.WriteString(w, "]}")
+		_, err = io.WriteString(w, "]}")
 		return err
 	})
 }
 
-// aboutRepo compares exactly; an empty org or repo matches everything. Extra refs
-// count only without refs.
-func aboutRepo(pj *v1.ProwJob, org, repo string) bool {
-	if org == "" && repo == "" {
-		return true
-	}
-	refs := pj.Spec.ExtraRefs
-	if pj.Spec.Refs != nil {
-		refs = []v1.Refs{*pj.Spec.Refs}
-	}
-	return (org == "" || slices.ContainsFunc(refs, func(r v1.Refs) bool { return r.Org == org })) &&
-		(repo == "" || slices.ContainsFunc(refs, func(r v1.Refs) bool { return r.Repo == repo }))
+// byAuthor compares exactly.
+func byAuthor(author string) func(pullOf) bool {
+	of := unique.Make(author)
+	return func(p pullOf) bool { return p.author == of }
 }
 
-func hasAuthor(pj *v1.ProwJob, author string) bool {
-	return pj.Spec.Refs != nil && slices.ContainsFunc(pj.Spec.Refs.Pulls, func(p v1.Pull) bool { return p.Author == author })
+// streamPart is how many ProwJobs are in memory at once while all are sent.
+const streamPart = 64
+
+// eachInCluster calls do with the JSON of the ProwJobs that are in the cluster and meet a
+// condition, newest first, or with the part of it that is wanted. It holds few of them at once, and no lock while do works.
+func (s *server) eachInCluster(ctx context.Context, meets func(*entry) bool, part func(body []byte) ([]byte, error), do func(raw []byte) error) error {
+	var after *position
+	for {
+		some := s.index.inCluster(after, streamPart, meets)
+		for i, body := range s.index.packed(ctx, some) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if body == nil {
+				s.log.InfoContext(ctx, "a ProwJob is left out of a list, because it cannot be read", "prowjob", some[i].name)
+				continue
+			}
+			raw, err := part(body)
+			if err == nil {
+				err = do(raw)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(some) < streamPart {
+			return nil
+		}
+		last := some[len(some)-1].position()
+		after = &last
+	}
+}
+
+// withoutOmitted is a ProwJob as JSON without what is omitted.
+func withoutOmitted(raw []byte, omit map[string]bool) []byte {
+	pj := &v1.ProwJob{}
+	err := json.Unmarshal(raw, pj)
+	if err == nil {
+		raw, err = json.Marshal(reduced(pj, omit))
+	}
+	if err != nil {
+		return []byte("{}")
+	}
+	return raw
 }
 
 // reduced is a ProwJob without what is omitted; the original stays as it is.
@@ -160,26 +199,63 @@ func (s *server) dataJS(w http.ResponseWriter, r *http.Request) {
 	if s.tagged(w, r, queryTag(r)) {
 		return
 	}
-	items := []legacyJob{}
-	for _, pj := range s.index.all() {
-		if !s.canSee(pj) {
-			continue
+	shown := decider(s.sight().of)
+	s.writeData(w, r, func(w io.Writer) error {
+		if _, err := io.WriteString(w, "["); err != nil {
+			return err
 		}
-		item := legacyJob{
-			Type: string(pj.Spec.Type), Refs: pj.Spec.Refs, Job: pj.Spec.Job, BuildID: pj.Status.BuildID, Context: pj.Spec.Context,
-			Started: strconv.FormatInt(pj.Status.StartTime.Unix(), 10), State: string(pj.Status.State), Description: pj.Status.Description,
-			URL: pj.Status.URL, PodName: pj.Status.PodName, Agent: string(pj.Spec.Agent), ProwJob: pj.Name,
+		separator := ""
+		err := s.eachInCluster(r.Context(), func(e *entry) bool { return shown(e.shape) }, headOf, func(raw []byte) error {
+			item, err := legacyItem(raw)
+			if err != nil {
+				return err
+			}
+			if _, err := io.WriteString(w, separator); err != nil {
+				return err
+			}
+			separator = ","
+			_, err = w.Write(item)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		if pj.Spec.Refs != nil {
-			item.RefsKey = pj.Spec.Refs.String()
-		}
-		if end := pj.Status.CompletionTime; end != nil {
-			item.Finished = end.Format(time.RFC3339Nano)
-			item.Duration = end.Sub(pj.Status.StartTime.Time).Truncate(time.Second).String()
-		}
-		items = append(items, item)
+		_, err = io.WriteString(w, "]")
+		return err
+	})
+}
+
+// legacyItem is a ProwJob as /data.js shows it.
+func legacyItem(raw []byte) ([]byte, error) {
+	var pj struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+		Spec struct {
+			Type    v1.ProwJobType  `json:"type"`
+			Agent   v1.ProwJobAgent `json:"agent"`
+			Job     string          `json:"job"`
+			Refs    *v1.Refs        `json:"refs"`
+			Context string          `json:"context"`
+		} `json:"spec"`
+		Status v1.ProwJobStatus `json:"status"`
 	}
-	s.writeData(w, r, jsonBody(items))
+	if err := json.Unmarshal(raw, &pj); err != nil {
+		return nil, err
+	}
+	item := legacyJob{
+		Type: string(pj.Spec.Type), Refs: pj.Spec.Refs, Job: pj.Spec.Job, BuildID: pj.Status.BuildID, Context: pj.Spec.Context,
+		Started: strconv.FormatInt(pj.Status.StartTime.Unix(), 10), State: string(pj.Status.State), Description: pj.Status.Description,
+		URL: pj.Status.URL, PodName: pj.Status.PodName, Agent: string(pj.Spec.Agent), ProwJob: pj.Metadata.Name,
+	}
+	if pj.Spec.Refs != nil {
+		item.RefsKey = pj.Spec.Refs.String()
+	}
+	if end := pj.Status.CompletionTime; end != nil {
+		item.Finished = end.Format(time.RFC3339Nano)
+		item.Duration = end.Sub(pj.Status.StartTime.Time).Truncate(time.Second).String()
+	}
+	return json.Marshal(item)
 }
 
 func writeYAML(w http.ResponseWriter, value any) error {
@@ -246,18 +322,25 @@ func (s *server) badge(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the parameter jobs is missing", http.StatusBadRequest)
 		return
 	}
+	wanted := decider(func(h unique.Handle[shape]) bool {
+		name := h.Value().job
+		return s.sight().of(h) && slices.ContainsFunc(patterns, func(p string) bool { ok, err := path.Match(p, name); return ok && err == nil })
+	})
 	seen := map[string]bool{}
 	var failing []string
-	for _, pj := range s.index.all() {
-		name := pj.Spec.Job
-		if seen[name] || !s.canSee(pj) || !slices.ContainsFunc(patterns, func(p string) bool { ok, err := path.Match(p, name); return ok && err == nil }) {
-			continue
+	failed := unique.Make(v1.FailureState)
+	s.index.each(func(e *entry) bool {
+		if !wanted(e.shape) {
+			return true
 		}
-		seen[name] = true
-		if pj.Status.State == v1.FailureState {
-			failing = append(failing, name)
+		if name := e.shape.Value().job; !seen[name] {
+			seen[name] = true
+			if e.state == failed {
+				failing = append(failing, name)
+			}
 		}
-	}
+		return true
+	})
 	text, colour := "passing", "#4c1"
 	switch {
 	case len(seen) == 0:

@@ -95,10 +95,15 @@ func start(t testing.TB, o Options, extra string) *site {
 // startAt is start for those who have to know the address before.
 func startAt(t testing.TB, listener net.Listener, o Options, extra string) *site {
 	t.Helper()
+	return startIn(t, listener, t.TempDir(), o, extra)
+}
+
+// startIn is startAt with a directory for the bucket and the configuration.
+func startIn(t testing.TB, listener net.Listener, dir string, o Options, extra string) *site {
+	t.Helper()
 	cluster := kubetest.Start(t, "--node")
-	dir := t.TempDir()
 	s := &site{t: t, namespace: cluster.Namespace(t), bucket: filepath.Join(dir, "bucket"), config: filepath.Join(dir, "config.yaml"), metrics: prometheus.NewRegistry()}
-	if err := os.Mkdir(s.bucket, 0o755); err != nil {
+	if err := os.MkdirAll(s.bucket, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s.configure(extra)

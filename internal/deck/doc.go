@@ -1,8 +1,10 @@
 // Package deck is the web front end: it shows ProwJobs, their logs and
 // artifacts, what Tide is about to do and which commands there are.
 //
-// Everything that is shown about ProwJobs comes from one index in memory (index.go)
-// that a watch keeps current; no request reads the cluster for a list. Pages are
+// Everything that is shown about runs comes from one index (index.go) that a watch keeps
+// current (feed.go); no request reads the cluster for a list. It has an entry of some 250
+// bytes for each run in memory. Runs that have ended outlive the cluster in a store
+// (keeper.go), from which the rest of them is read when it is shown (bodies.go). Pages are
 // rendered here, completely and without a line of JavaScript; small modules in
 // static/ only keep them current. A page and the compatible JSON are two views of
 // the same index.

@@ -1,74 +1,248 @@
 package deck
 
 import (
-	"cmp"
-	"encoding/base64"
-	"errors"
-	"fmt"
+	"hash/maphash"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"time"
-
-	v1 "prow/api/prowjobs/v1"
 )
 
-// index holds the ProwJobs. The objects are shared with the cache that feeds it
-// and are never changed.
+// index knows the runs: those in the cluster, and those that have ended and are kept in
+// the store (keeper.go). In memory it has an entry for each, and the bodies of those that
+// the store does not have; other bodies are read when they are asked for (bodies.go).
+// Nothing it returns is to be changed.
 type index struct {
+	bodies
+
 	mu     sync.RWMutex
-	byName map[string]*v1.ProwJob
-	byRun  map[runKey]*v1.ProwJob
-	// sorted is newest first. It is made again when it is read after a change, so
-	// that a burst of changes costs one sort.
-	sorted []*v1.ProwJob
-	stale  bool
+	byName map[string]*entry
+	// byRun finds runs by the hash of job and build.
+	byRun map[uint64]*entry
+	seed  maphash.Seed
+	// sorted is newest first.
+	sorted []*entry
+	// cluster has the names of what is in the cluster, and the round in which that was seen.
+	cluster map[string]uint32
+	round   uint32
+	// held are bodies that are nowhere else, by name.
+	held map[string][]byte
+	// unsaved are runs that have ended and are not in the store yet; wake tells of them.
+	// Without a store they are not kept, and end with their ProwJob.
+	unsaved map[string]*entry
+	wake    chan struct{}
+	keeps   bool
 	// version counts changes; changed is closed at the next one.
 	version uint64
 	changed chan struct{}
 }
 
+// maxUnsaved is how many bodies wait for a store that is slow, or does not work.
+const maxUnsaved = 10_000
+
+func newIndex() *index {
+	return &index{
+		byName: map[string]*entry{}, byRun: map[uint64]*entry{}, seed: maphash.MakeSeed(), cluster: map[string]uint32{}, held: map[string][]byte{}, unsaved: map[string]*entry{},
+		wake: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+}
+
 // runKey is what URLs call a run.
 type runKey struct{ job, build string }
 
-func newIndex() *index {
-	return &index{byName: map[string]*v1.ProwJob{}, byRun: map[runKey]*v1.ProwJob{}, changed: make(chan struct{})}
-}
+func (x *index) hash(k runKey) uint64 { return maphash.Comparable(x.seed, k) }
 
-// set puts or replaces an object.
-func (x *index) set(pj *v1.ProwJob) {
+// known notes that an entry is in the cluster, and tells whether nothing else is new.
+func (x *index) known(e *entry) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.forget(x.byName[pj.Name])
-	x.byName[pj.Name] = pj
-	if pj.Status.BuildID != "" {
-		x.byRun[runKey{pj.Spec.Job, pj.Status.BuildID}] = pj
+	old := x.byName[e.name]
+	if old == nil || old.version != e.version || old.complete() != e.complete() {
+		return false
+	}
+	if _, here := x.cluster[e.name]; !here {
+		x.touch() // it is part of what the cluster has
+	}
+	x.cluster[e.name] = x.round
+	return true
+}
+
+// put adds or replaces a run of the cluster.
+func (x *index) put(e *entry, body []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.cluster[e.name] = x.round
+	x.replace(e)
+	x.held[e.name] = body
+	delete(x.unsaved, e.name)
+	if x.keeps && e.complete() {
+		if len(x.unsaved) >= maxUnsaved {
+			delete(x.held, e.name) // the cluster has it, too
+		}
+		x.unsaved[e.name] = e
+		select {
+		case x.wake <- struct{}{}:
+		default:
+		}
 	}
 	x.touch()
 }
 
-// remove drops an object.
+// remove notes that a run has left the cluster. What has ended stays.
 func (x *index) remove(name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.forget(x.byName[name])
-	delete(x.byName, name)
+	x.gone(name)
 	x.touch()
 }
 
-func (x *index) forget(old *v1.ProwJob) {
-	if old == nil {
+func (x *index) gone(name string) {
+	delete(x.cluster, name)
+	e := x.byName[name]
+	if e == nil || x.keeps && e.complete() && (x.unsaved[name] == nil || x.held[name] != nil) {
 		return
 	}
-	key := runKey{old.Spec.Job, old.Status.BuildID}
-	if now := x.byRun[key]; now != nil && now.Name == old.Name {
+	x.forget(e)
+}
+
+// begin starts a round, in which everything in the cluster is put; sweep ends it, and
+// removes what was not.
+func (x *index) begin() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.round++
+}
+
+func (x *index) sweep() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for name, round := range x.cluster {
+		if round != x.round {
+			x.gone(name)
+		}
+	}
+	x.touch()
+}
+
+// addStored adds runs that the store has. What the cluster has is newer.
+func (x *index) addStored(entries []*entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	added := false
+	for _, e := range entries {
+		old := x.byName[e.name]
+		if _, here := x.cluster[e.name]; here || old != nil && (old.version == e.version || x.unsaved[e.name] != nil) {
+			continue
+		}
+		x.replace(e)
+		delete(x.held, e.name)
+		added = true
+	}
+	if added {
+		x.touch()
+	}
+}
+
+// waiting returns some of the runs that are to be written to the store, the oldest first.
+func (x *index) waiting(most int) []*entry {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	entries := make([]*entry, 0, len(x.unsaved))
+	for _, e := range x.unsaved {
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b *entry) int { return b.compare(a) })
+	return entries[:min(most, len(entries))]
+}
+
+// saved notes that runs are in the store.
+func (x *index) saved(entries []*entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range entries {
+		if x.unsaved[e.name] == e { // it has not changed meanwhile
+			delete(x.unsaved, e.name)
+			delete(x.held, e.name)
+		}
+	}
+}
+
+// prune forgets runs that are not in the cluster and began before a time, in Unix seconds,
+// and all but the newest.
+func (x *index) prune(before int64, newest int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	kept := make([]*entry, 0, len(x.sorted))
+	for _, e := range x.sorted {
+		if _, here := x.cluster[e.name]; here || e.start >= before && len(kept) < newest {
+			kept = append(kept, e)
+			continue
+		}
+		x.unlink(e)
+	}
+	if len(kept) < len(x.sorted) {
+		x.sorted = kept
+		x.touch()
+	}
+}
+
+// drop forgets a run that is no longer in the store.
+func (x *index) drop(e *entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, here := x.cluster[e.name]; !here && x.byName[e.name] == e {
+		x.forget(e)
+		x.touch()
+	}
+}
+
+// replace puts an entry into the place of the one with its name.
+func (x *index) replace(e *entry) {
+	if old := x.byName[e.name]; old != nil {
+		if old.compare(e) == 0 {
+			i, _ := slices.BinarySearchFunc(x.sorted, e, (*entry).compare)
+			x.sorted[i] = e
+			x.unlink(old)
+		} else {
+			x.forget(old)
+		}
+	}
+	if x.byName[e.name] == nil {
+		if i, found := slices.BinarySearchFunc(x.sorted, e, (*entry).compare); !found {
+			x.sorted = slices.Insert(x.sorted, i, e)
+		}
+	}
+	x.byName[e.name] = e
+	if e.build == "" {
+		return
+	}
+	key := x.hash(runKey{e.shape.Value().job, e.build})
+	// Of runs with one address that counts which is in the cluster.
+	if other := x.byRun[key]; other != nil {
+		_, here := x.cluster[e.name]
+		if _, there := x.cluster[other.name]; there && !here {
+			return
+		}
+	}
+	x.byRun[key] = e
+}
+
+func (x *index) forget(e *entry) {
+	x.unlink(e)
+	if i, found := slices.BinarySearchFunc(x.sorted, e, (*entry).compare); found {
+		x.sorted = slices.Delete(x.sorted, i, i+1)
+	}
+}
+
+// unlink leaves an entry in the order only.
+func (x *index) unlink(e *entry) {
+	delete(x.byName, e.name)
+	delete(x.held, e.name)
+	delete(x.unsaved, e.name)
+	if key := x.hash(runKey{e.shape.Value().job, e.build}); x.byRun[key] == e {
 		delete(x.byRun, key)
 	}
 }
 
 func (x *index) touch() {
-	x.stale = true
 	x.version++
 	close(x.changed)
 	x.changed = make(chan struct{})
@@ -81,199 +255,59 @@ func (x *index) watch() (version uint64, changed <-chan struct{}) {
 	return x.version, x.changed
 }
 
-// get finds an object by name; nil if there is none.
-func (x *index) get(name string) *v1.ProwJob {
+// named finds the entry of a name; nil if there is none.
+func (x *index) named(name string) *entry {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.byName[name]
 }
 
-// run finds an object by the name and the build of its run; nil if there is none.
-func (x *index) run(job, build string) *v1.ProwJob {
+// entryOfRun finds the entry of a run; nil if there is none.
+func (x *index) entryOfRun(job, build string) *entry {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.byRun[runKey{job, build}]
+	e := x.byRun[x.hash(runKey{job, build})]
+	if e == nil || e.build != build || e.shape.Value().job != job {
+		return nil
+	}
+	return e
 }
 
-// all returns every object, newest first. The result is not to be changed.
-func (x *index) all() []*v1.ProwJob {
+// size is how many runs there are.
+func (x *index) size() int {
 	x.mu.RLock()
-	if !x.stale {
-		defer x.mu.RUnlock()
-		return x.sorted
-	}
-	x.mu.RUnlock()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.stale {
-		// Readers still hold the old slice: never sort in place.
-		fresh := make([]*v1.ProwJob, 0, len(x.byName))
-		for _, pj := range x.byName {
-			fresh = append(fresh, pj)
+	defer x.mu.RUnlock()
+	return len(x.sorted)
+}
+
+// each calls do for every run, newest first, until it returns false. do must be quick, and
+// must not use the index.
+func (x *index) each(do func(*entry) bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, e := range x.sorted {
+		if !do(e) {
+			return
 		}
-		slices.SortFunc(fresh, newestFirst)
-		x.sorted, x.stale = fresh, false
 	}
-	return x.sorted
 }
 
-// newestFirst orders by start, then job, then name.
-func newestFirst(a, b *v1.ProwJob) int { return positionOf(a).compare(positionOf(b)) }
-
-// position is where an object stands in the order. It outlives the object, so a
-// page can go on after one that is gone.
-type position struct {
-	start     int64
-	job, name string
-}
-
-func positionOf(pj *v1.ProwJob) position {
-	return position{pj.Status.StartTime.Unix(), pj.Spec.Job, pj.Name}
-}
-
-func (p position) compare(q position) int {
-	return cmp.Or(cmp.Compare(q.start, p.start), cmp.Compare(p.job, q.job), cmp.Compare(p.name, q.name))
-}
-
-// cursor is the position as a URL carries it.
-func (p position) cursor() string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(p.start, 10) + "\x00" + p.job + "\x00" + p.name))
-}
-
-func parseCursor(s string) (position, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(s)
-	parts := strings.Split(string(raw), "\x00")
-	if err != nil || len(parts) != 3 {
-		return position{}, errors.New("the cursor is not one of this list")
-	}
-	start, err := strconv.ParseInt(parts[0], 10, 64)
-	if err != nil {
-		return position{}, errors.New("the cursor is not one of this list")
-	}
-	return position{start, parts[1], parts[2]}, nil
-}
-
-// query chooses ProwJobs. Empty fields choose everything.
-type query struct {
-	// repo is "org/repo"; job a name, or a pattern with "*".
-	repo, job, author, cluster string
-	state                      v1.ProwJobState
-	kind                       v1.ProwJobType
-	// pull is the number of a pull request; 0 is any.
-	pull int
-	// since limits to objects that started at or after it.
-	since time.Time
-	// visible decides what the viewer may see.
-	visible func(*v1.ProwJob) bool
-	// after continues a list; limit is the most objects of a page.
-	after *position
-	limit int
-}
-
-func (q *query) matches(pj *v1.ProwJob) bool {
-	switch {
-	case !q.visible(pj),
-		q.state != "" && pj.Status.State != q.state,
-		q.kind != "" && pj.Spec.Type != q.kind,
-		q.cluster != "" && pj.ClusterAlias() != q.cluster,
-		q.job != "" && !matchJob(q.job, pj.Spec.Job),
-		!q.since.IsZero() && pj.Status.StartTime.Time.Before(q.since):
-		return false
-	}
-	if q.repo == "" && q.pull == 0 && q.author == "" {
-		return true
-	}
-	refs := pj.Spec.MainRefs()
-	if refs == nil || q.repo != "" && refs.Org+"/"+refs.Repo != q.repo {
-		return false
-	}
-	if q.pull == 0 && q.author == "" {
-		return true
-	}
-	if pj.Spec.Refs == nil {
-		return false
-	}
-	return slices.ContainsFunc(pj.Spec.Refs.Pulls, func(p v1.Pull) bool {
-		return (q.pull == 0 || p.Number == q.pull) && (q.author == "" || strings.EqualFold(p.Author, q.author))
-	})
-}
-
-// matchJob compares a name with a name, or with a pattern in which "*" is any text.
-func matchJob(pattern, name string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == name
-	}
-	if !strings.HasPrefix(name, parts[0]) {
-		return false
-	}
-	name = name[len(parts[0]):]
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		i := strings.Index(name, part)
-		if i < 0 {
-			return false
+// inCluster returns up to n runs of the cluster that meet a condition and come after a
+// position, newest first. Fewer are all there are.
+func (x *index) inCluster(after *position, n int, meets func(*entry) bool) (out []*entry) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	i := 0
+	if after != nil {
+		var found bool
+		if i, found = slices.BinarySearchFunc(x.sorted, *after, func(e *entry, p position) int { return e.position().compare(p) }); found {
+			i++
 		}
-		name = name[i+len(part):]
 	}
-	return strings.HasSuffix(name, parts[last])
-}
-
-// listing is a page of a list.
-type listing struct {
-	items []*v1.ProwJob
-	// total counts what matches, whatever the page; states counts it by state as if
-	// no state were asked for.
-	total  int
-	states map[v1.ProwJobState]int
-	// next continues the list; empty on the last page.
-	next string
-}
-
-// list answers a query.
-func (x *index) list(q query) listing {
-	out := listing{states: map[v1.ProwJobState]int{}}
-	state := q.state
-	q.state = ""
-	for _, pj := range x.all() {
-		if !q.matches(pj) {
-			continue
-		}
-		out.states[pj.Status.State]++
-		if state != "" && pj.Status.State != state {
-			continue
-		}
-		out.total++
-		if q.after != nil && positionOf(pj).compare(*q.after) <= 0 {
-			continue
-		}
-		switch {
-		case len(out.items) < q.limit:
-			out.items = append(out.items, pj)
-		case out.next == "":
-			out.next = positionOf(out.items[len(out.items)-1]).cursor()
+	for ; i < len(x.sorted) && len(out) < n; i++ {
+		if _, here := x.cluster[x.sorted[i].name]; here && meets(x.sorted[i]) {
+			out = append(out, x.sorted[i])
 		}
 	}
 	return out
-}
-
-// parseSince reads an age such as "36h" or "7d", or a date.
-func parseSince(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(n)), nil
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("since=%q: expected an age such as 36h or 7d, or a date such as 2026-01-31", s)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"prow/api/artifacts"
+	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/deck/history"
 	"prow/internal/storage"
@@ -100,21 +101,24 @@ func (s *server) jobHistoryPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) jobHistory(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, wanted uint64) (*jobHistoryView, error) {
+	defer s.memory.flush(ctx)
 	latest := s.latestBuild(ctx, bucket, root)
-	ending := "/"
-	if root.aliases {
-		ending = ".txt"
-	}
 	limited, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	ids, more, err := listBuilds(limited, bucket, root.key, ending)
+	ids, more, err := s.listJob(limited, bucket, root, latest)
 	if err != nil {
 		return nil, err
 	}
 	if more && latest != 0 { // storage lists the oldest first
 		ids = append(ids, latest)
 	}
-	if latest == 0 && len(ids) > 0 { // the note of it is missing, but builds are there
+	// Those that run, and those that have not stored anything yet, only the index knows.
+	newerThan := uint64(0)
+	if len(ids) > 0 {
+		newerThan = slices.Max(ids)
+	}
+	ids = append(ids, s.runsBeyond(ctx, root, newerThan, 2*historySize)...)
+	if len(ids) > 0 && (latest == 0 || newerThan < slices.Max(ids)) {
 		latest = slices.Max(ids)
 	}
 	if latest == 0 {
@@ -176,12 +180,15 @@ func (s *server) readBuilds(ctx context.Context, cfg *config.Config, bucket stor
 // readBuild reads one; nil if it is not shown.
 func (s *server) readBuild(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, id uint64) *history.Build {
 	build := strconv.FormatUint(id, 10)
+	if b, known := s.indexed(ctx, root.job, build, 0, func(where place, pj *v1.ProwJob) bool { return root.has(where, pj.Spec.Job) }); known {
+		return b
+	}
 	dir, word := root.at(root.key+"/"+build), ""
 	if root.aliases {
 		target, err := s.followBuild(ctx, cfg, bucket, root, build)
 		if err != nil {
 			s.log.DebugContext(ctx, "the way to a build cannot be read", "place", root.path(), "build", build, "error", err)
-			if !s.sees(cfg, root.job, "", &facts{}) {
+			if !s.sees(root.job, "", &facts{}) {
 				return nil
 			}
 			return &history.Build{ID: id, Job: root.job}
@@ -190,8 +197,7 @@ func (s *server) readBuild(ctx context.Context, cfg *config.Config, bucket stora
 		word = target.repo
 	}
 	f := s.factsOf(ctx, bucket, dir)
-	// While the cluster knows the run, that counts, too.
-	if pj := s.index.run(root.job, build); pj != nil && !s.canSee(pj) || !s.sees(cfg, root.job, word, f) {
+	if !s.sees(root.job, word, f) {
 		return nil
 	}
 	out := s.buildOf(root.job, id, f, 0)
@@ -205,27 +211,19 @@ type aliased struct {
 	repo string
 }
 
-// followBuild reads where a build of a presubmit is. Whoever may write there is believed
-// only as far as it leads to a build of this job, of this number, in this bucket.
+// followBuild reads where a build of a presubmit is.
 func (s *server) followBuild(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, build string) (aliased, error) {
-	text, err := storage.ReadAll(ctx, bucket, root.key+"/"+build+".txt", maxAlias)
-	if err != nil {
-		return aliased{}, err
+	key, text := "alias "+root.path()+"/"+build, ""
+	if !s.memory.recall(ctx, key, &text) {
+		raw, err := storage.ReadAll(ctx, bucket, root.key+"/"+build+".txt", maxAlias)
+		if err != nil {
+			return aliased{}, err
+		}
+		text = string(raw)
 	}
-	target := strings.TrimSpace(string(text))
-	if provider, rest, found := strings.Cut(target, "://"); found {
-		target = provider + "/" + strings.TrimLeft(rest, "/")
+	target, err := leadsTo(cfg, root, build, text)
+	if err == nil {
+		s.memory.remember(key, text, 2*maxAlias)
 	}
-	where, err := parsePlace(cfg, target)
-	if err != nil {
-		return aliased{}, err
-	}
-	dir, err := parseRunDir(where.key)
-	if err != nil {
-		return aliased{}, err
-	}
-	if where.bucketURL() != root.bucketURL() || dir.job != root.job || dir.build != build || dir.rest != "" {
-		return aliased{}, fmt.Errorf("%w: it leads to %s", errRefused, where.path())
-	}
-	return aliased{where, dir.repo}, nil
+	return target, err
 }

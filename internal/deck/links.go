@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unique"
 )
 
 // githubLink leads to a page of the forge.
@@ -100,10 +101,14 @@ func (s *server) knowsHost(host string) bool {
 			return true
 		}
 	}
-	for _, pj := range s.index.all() {
-		if refs := pj.Spec.MainRefs(); refs != nil && at(refs.Org) && s.canSee(pj) {
-			return true
-		}
-	}
-	return false
+	seen, found := decider(func(h unique.Handle[shape]) bool {
+		sh := h.Value()
+		org, _ := sh.mainRepo()
+		return sh.repos != "" && at(org) && s.sight().of(h)
+	}), false
+	s.index.each(func(e *entry) bool {
+		found = seen(e.shape)
+		return !found
+	})
+	return found
 }

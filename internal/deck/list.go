@@ -1,6 +1,7 @@
 package deck
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -126,7 +127,7 @@ func (s *server) listPage(w http.ResponseWriter, r *http.Request) {
 	}
 	q := query{
 		repo: strings.TrimSpace(f.Repo), job: strings.TrimSpace(f.Job), author: strings.TrimSpace(f.Author), cluster: f.Cluster,
-		state: v1.ProwJobState(f.State), kind: f.Type, visible: s.canSee, limit: listSize,
+		state: v1.ProwJobState(f.State), kind: f.Type, visible: s.sight().of, limit: listSize,
 	}
 	var err error
 	if number := strings.TrimPrefix(strings.TrimSpace(f.Pull), "#"); number != "" {
@@ -145,7 +146,7 @@ func (s *server) listPage(w http.ResponseWriter, r *http.Request) {
 		q.after = &after
 	}
 	if view.Problem == "" {
-		s.fillList(&view, q)
+		s.fillList(r.Context(), &view, q)
 	}
 	code := http.StatusOK
 	if view.Problem != "" {
@@ -154,11 +155,14 @@ func (s *server) listPage(w http.ResponseWriter, r *http.Request) {
 	s.renderCode(w, r, code, "list", "Prow Status", view)
 }
 
-func (s *server) fillList(view *listView, q query) {
+func (s *server) fillList(ctx context.Context, view *listView, q query) {
 	found := s.index.list(q)
 	view.Total = found.total
 	base := forgeBase(s.config.Get())
-	for _, pj := range found.items {
+	for i, pj := range s.index.heads(ctx, found.items) {
+		if pj == nil {
+			pj = found.items[i].sketch()
+		}
 		view.Rows = append(view.Rows, s.row(pj, base))
 	}
 	if found.next != "" {
@@ -181,39 +185,7 @@ func (s *server) fillList(view *listView, q query) {
 		}
 		view.States = append(view.States, stateCount{state, found.states[state], selected, "?" + f.values().Encode()})
 	}
-	s.suggest(view)
-}
-
-// suggest collects the names that occur, newest first.
-func (s *server) suggest(view *listView) {
-	seen := map[string]bool{}
-	add := func(to *[]string, kind, value string) {
-		if value != "" && len(*to) < maxSuggestions && !seen[kind+value] {
-			seen[kind+value] = true
-			*to = append(*to, value)
-		}
-	}
-	for _, pj := range s.index.all() {
-		if !s.canSee(pj) {
-			continue
-		}
-		if refs := pj.Spec.MainRefs(); refs != nil {
-			repo := refs.Org + "/" + refs.Repo
-			add(&view.Repos, "r", repo)
-			if view.Filter.Repo != "" && view.Filter.Repo != repo {
-				continue
-			}
-		}
-		add(&view.Jobs, "j", pj.Spec.Job)
-		if pj.Spec.Refs != nil {
-			for _, p := range pj.Spec.Refs.Pulls {
-				add(&view.Authors, "a", p.Author)
-			}
-		}
-	}
-	slices.Sort(view.Repos)
-	slices.Sort(view.Jobs)
-	slices.SortFunc(view.Authors, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	view.Repos, view.Jobs, view.Authors = s.index.names(q.visible, view.Filter.Repo, maxSuggestions)
 }
 
 func (s *server) row(pj *v1.ProwJob, base string) row {
@@ -223,7 +195,7 @@ func (s *server) row(pj *v1.ProwJob, base string) row {
 	}
 	out.Ended, out.Duration = s.ended(pj)
 	may := s.mayAct(pj)
-	out.CanRerun, out.CanAbort = may && s.rerunCreates, may && abortable(pj)
+	out.CanRerun, out.CanAbort = may && s.rerunCreates && !foundInStorage(pj), may && abortable(pj)
 	return out
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
 	"prow/internal/forge/github"
 	"prow/internal/kube"
@@ -25,6 +26,9 @@ import (
 
 // Name of the component.
 const Name = "deck"
+
+// defaultKeepRuns is how many runs are kept.
+const defaultKeepRuns = 100_000
 
 // shutdownGrace is how long running requests may take at shutdown.
 const shutdownGrace = 5 * time.Second
@@ -65,6 +69,17 @@ type Options struct {
 	// Spyglass shows runs with their logs and artifacts.
 	Spyglass    bool
 	SyncTimeout time.Duration
+	// Store is where runs are kept that have ended: the path of an SQLite file, or the
+	// URL of a PostgreSQL database. Empty: only as long as the process lives.
+	Store string
+	// storeGiven tells whether somebody asked for the store; nil is yes.
+	storeGiven func() bool
+	// lookEvery is the time between looks at what others wrote to the store.
+	lookEvery time.Duration
+	// KeepRunsFor and KeepRuns say how long they are kept, and how many; 0 is for ever.
+	// KeepRuns is bounded in any case, by memory: 0 is its default.
+	KeepRunsFor time.Duration
+	KeepRuns    int
 
 	// Credentials open what is not public in storage.
 	Credentials providers.Credentials
@@ -100,6 +115,10 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.ShowHidden, "show-hidden", false, "Show hidden jobs, too.")
 	fs.StringArrayVar(&o.TenantIDs, "tenant-id", nil, "Show only jobs of this tenant. May be repeated.")
 	fs.BoolVar(&o.Spyglass, "spyglass", false, "Show runs with their logs and artifacts.")
+	fs.StringVar(&o.Store, "store", "deck.db", "Where runs that have ended are kept: an SQLite file of this process, or a PostgreSQL database (postgres://...) that replicas share. Where the default cannot be written, a temporary file is used.")
+	o.storeGiven = func() bool { return fs.Changed("store") }
+	fs.DurationVar(&o.KeepRunsFor, "keep-runs-for", 90*24*time.Hour, "How long runs that have ended are kept; 0 is as long as their number allows.")
+	fs.IntVar(&o.KeepRuns, "keep-runs", defaultKeepRuns, "How many runs that have ended are kept, the newest. Each takes about 250 bytes of memory, and some KB in the store.")
 	fs.DurationVar(&o.SyncTimeout, "timeout-listing-prowjobs", 30*time.Second, "How long the first list of ProwJobs may take.")
 }
 
@@ -135,12 +154,26 @@ func (o *Options) Validate() error {
 	if o.HookAdminTokenFile != "" && o.HookURL == "" {
 		errs = append(errs, errors.New("--hook-admin-token-file needs --hook-url"))
 	}
+	if o.KeepRunsFor < 0 {
+		errs = append(errs, fmt.Errorf("--keep-runs-for=%v is negative", o.KeepRunsFor))
+	}
+	if o.KeepRuns < 0 {
+		errs = append(errs, fmt.Errorf("--keep-runs=%d is negative", o.KeepRuns))
+	}
+	if o.KeepRuns == 0 {
+		o.KeepRuns = defaultKeepRuns
+	}
+	if o.lookEvery == 0 {
+		o.lookEvery = lookInterval
+	}
 	return errors.Join(errs...)
 }
 
 // Command is the program.
 func Command() *cobra.Command {
-	return service.Command(Name, "Serve the pages", "Shows ProwJobs, their logs and artifacts, Tide and the commands of plugins.", &Options{}, Run)
+	cmd := service.Command(Name, "Serve the pages", "Shows ProwJobs, their logs and artifacts, Tide and the commands of plugins.", &Options{}, Run)
+	cmd.AddCommand(importCommand())
+	return cmd
 }
 
 // Run serves until ctx ends.
@@ -161,10 +194,19 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 }
 
 // serve closes the listener in any case.
-func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters, listener net.Listener) error {
+func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters, listener net.Listener) (err error) {
 	defer listener.Close() //nolint:errcheck // closed by the server in the regular case
+	kept, closeStore, err := openStore(ctx, o, rt.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
 	group, ctx := errgroup.WithContext(ctx)
-	s, err := newServer(ctx, rt, o, cfg, clusters)
+	s, err := newServer(ctx, rt, o, cfg, clusters, kept)
+	if err != nil {
+		return err
+	}
+	feeder, err := newFeeder(clusters.Service(), cfg.Get().ProwJobNamespace, s.index, rt.Log)
 	if err != nil {
 		return err
 	}
@@ -175,19 +217,44 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 	if s.tide != nil {
 		group.Go(func() error { return s.tide.run(ctx) })
 	}
+	loaded := make(chan struct{})
+	if kept == nil {
+		close(loaded)
+	} else {
+		keeper := &keeper{index: s.index, store: kept, placeOf: s.placeText, age: o.KeepRunsFor, most: o.KeepRuns, look: o.lookEvery, log: rt.Log, now: s.now}
+		group.Go(func() error {
+			if err := keeper.load(ctx); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			}
+			close(loaded)
+			return keeper.run(ctx)
+		})
+	}
 	synced := make(chan struct{})
+	group.Go(func() error { return feeder.run(ctx, o.SyncTimeout, synced) })
 	group.Go(func() error {
-		return feed(ctx, clusters.Service(), cfg.Get().ProwJobNamespace, s.index, o.SyncTimeout, synced)
-	})
-	group.Go(func() error {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-synced:
+		for _, done := range []<-chan struct{}{loaded, synced} {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-done:
+			}
 		}
 		rt.SetReady()
-		rt.Log.InfoContext(ctx, "serving pages", "address", listener.Addr().String())
+		rt.Log.InfoContext(ctx, "serving pages", "address", listener.Addr().String(), "runs", s.index.size())
 		return service.Serve(ctx, listener, s.handler(), shutdownGrace)
 	})
 	return group.Wait()
+}
+
+// placeText is where a run stores its files; empty if nowhere that is shown.
+func (s *server) placeText(pj *v1.ProwJob) string {
+	where, err := s.placeOf(pj)
+	if err != nil {
+		return ""
+	}
+	return where.path()
 }

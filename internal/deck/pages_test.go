@@ -183,11 +183,11 @@ func TestRunFromWaitingToForgotten(t *testing.T) {
 	if err := s.jobs.Delete(t.Context(), pj); err != nil {
 		t.Fatal(err)
 	}
-	page = s.eventually(view, "failed", "line number 5000", "1m40s")
-	contains(t, "the page of a forgotten job", page.body, "o/r", "#7")
-	if got := s.get("/log?job=unit&id=1001").StatusCode; got != 404 {
-		t.Errorf("the log of a forgotten run by job and id: got %d, want 404", got)
+	s.eventually("/prowjobs.js", `{"items":[]}`)
+	for _, path := range []string{view, "/run/run1", "/view/prowjob/unit/1001"} {
+		contains(t, "the page of a run that has left the cluster, "+path, s.get(path).body, "Job failed.", "line number 5000", "o/r", "#7", `data-complete="true"`)
 	}
+	contains(t, "its log by job and id", s.get("/log?job=unit&id=1001").body, "line number 1\n", "line number 5000\n")
 	if got := s.get("/view/file" + s.bucket + "/pr-logs/pull/o_r/7/unit/9999").StatusCode; got != 404 {
 		t.Errorf("a run that never was: got %d", got)
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unique"
 
 	"golang.org/x/sync/errgroup"
 
@@ -64,10 +65,18 @@ func (s *server) prHistoryPage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, "pr-history", fmt.Sprintf("%s/%s #%d", org, repo, pull), view)
 }
 
+// wantedBy tells which runs are about the repository of a page and may be seen.
+func (s *server) wantedBy(view *prHistoryView) func(unique.Handle[shape]) bool {
+	return func(h unique.Handle[shape]) bool {
+		sh := h.Value()
+		return sh.hasRefs && sh.about(view.Org, view.Repo) && s.sight().of(h)
+	}
+}
+
 // pullPlaces are the directories where builds of a pull request may be: as the jobs of
 // the configuration store them, as jobs do of which it says nothing, and as the jobs in
 // the cluster did, which repositories may have brought themselves.
-func (s *server) pullPlaces(cfg *config.Config, view *prHistoryView) []place {
+func (s *server) pullPlaces(cfg *config.Config, view *prHistoryView, known []*v1.ProwJob) []place {
 	full := view.Org + "/" + view.Repo
 	run := artifacts.Run{Type: v1.PresubmitJob, Refs: &v1.Refs{Org: view.Org, Repo: view.Repo, Pulls: []v1.Pull{{Number: view.Pull}}}}
 	var out []place
@@ -96,10 +105,8 @@ func (s *server) pullPlaces(cfg *config.Config, view *prHistoryView) []place {
 		add(jobs[i].DecorationConfig)
 	}
 	add(cfg.Plank.DecorationDefault(full, v1.DefaultClusterAlias))
-	for _, pj := range s.index.all() {
-		if refs := pj.Spec.Refs; refs != nil && refs.Org == view.Org && refs.Repo == view.Repo && slices.ContainsFunc(refs.Pulls, func(p v1.Pull) bool { return p.Number == view.Pull }) && s.canSee(pj) {
-			add(pj.Spec.DecorationConfig)
-		}
+	for _, pj := range known {
+		add(pj.Spec.DecorationConfig)
 	}
 	return out
 }
@@ -107,9 +114,11 @@ func (s *server) pullPlaces(cfg *config.Config, view *prHistoryView) []place {
 func (s *server) fillPullHistory(ctx context.Context, cfg *config.Config, view *prHistoryView) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	defer s.memory.flush(ctx)
+	known := slices.DeleteFunc(s.index.heads(ctx, s.pullRuns(view)), func(pj *v1.ProwJob) bool { return pj == nil })
 	var builds []history.Build
-	for _, p := range s.pullPlaces(cfg, view) {
-		found, more, err := s.pullBuilds(ctx, cfg, p, view)
+	for _, p := range s.pullPlaces(cfg, view, known) {
+		found, more, err := s.pullBuilds(ctx, p, view, known)
 		if err != nil {
 			s.log.InfoContext(ctx, "the builds of a pull request cannot be read", "place", p.path(), "error", err)
 			more = true
@@ -119,22 +128,83 @@ func (s *server) fillPullHistory(ctx context.Context, cfg *config.Config, view *
 	view.Table = history.TableOf(builds)
 }
 
-// pullBuilds reads the builds below the directory of a pull request.
-func (s *server) pullBuilds(ctx context.Context, cfg *config.Config, dir place, view *prHistoryView) (out []history.Build, more bool, err error) {
+// pullBuilds tells of the builds below the directory of a pull request: of those that the
+// index knows, and of others that storage has.
+func (s *server) pullBuilds(ctx context.Context, dir place, view *prHistoryView, known []*v1.ProwJob) (out []history.Build, more bool, err error) {
 	bucket, err := s.open(ctx, dir)
 	if err != nil {
 		return nil, false, err
 	}
 	defer bucket.Close() //nolint:errcheck // only read
+	list, err := s.listPull(ctx, bucket, dir)
+	// What the index knows is not read. Only the newest builds of each job are shown.
+	fromIndex := map[runKey]*history.Build{}
+	for _, pj := range known {
+		where, err := s.placeOf(pj)
+		if err != nil || !below(dir, *where) {
+			continue
+		}
+		if b := s.buildOfJob(pj, *where, view.Pull); b != nil {
+			fromIndex[runKey{b.Job, pj.Status.BuildID}] = b
+			list.Jobs[b.Job] = append(list.Jobs[b.Job], b.ID)
+		}
+	}
+	more = list.More
+	// Where a path has no repository, it is the one of the configuration.
+	word := view.Org + "_" + view.Repo
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(buildReaders)
+	for job, ids := range list.Jobs {
+		newest := history.PageOf(ids, ^uint64(0), 0, maxPullBuilds)
+		more = more || newest.HasOlder
+		for _, id := range newest.IDs {
+			group.Go(func() error {
+				build := strconv.FormatUint(id, 10)
+				b := fromIndex[runKey{job, build}]
+				if b == nil {
+					b = s.readPullBuild(ctx, bucket, dir.at(dir.key+"/"+job+"/"+build), job, word, id, view)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if b != nil {
+					out = append(out, *b)
+					view.Histories[job] = "job-history/" + escapePath(dir.at("pr-logs/directory/"+job).path())
+				}
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // a build that cannot be read is shown as such
+	return out, more, err
+}
+
+// readPullBuild reads a build; nil if it is not shown.
+func (s *server) readPullBuild(ctx context.Context, bucket storage.Bucket, at place, job, word string, id uint64, view *prHistoryView) *history.Build {
+	f := s.factsOf(ctx, bucket, at)
+	if e := s.index.entryOfRun(job, strconv.FormatUint(id, 10)); e != nil && !s.sight().of(e.shape) || !s.sees(job, word, f) || !aboutPull(f, view) {
+		return nil
+	}
+	b := s.buildOf(job, id, f, view.Pull)
+	b.Link = "view/" + escapePath(at.path())
+	return &b
+}
+
+// listPull lists the builds in the directory of a pull request, or remembers them.
+func (s *server) listPull(ctx context.Context, bucket storage.Bucket, dir place) (pullList, error) {
+	key := "pull " + dir.path()
+	out := pullList{}
+	if s.memory.recall(ctx, key, &out) && s.now().Sub(out.At) < listPullAfter && out.Jobs != nil {
+		return out, nil
+	}
+	out = pullList{At: s.now(), Jobs: map[string][]uint64{}}
 	listed, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	page, err := bucket.List(listed, storage.ListOptions{Prefix: dir.key + "/", Delimiter: "/", Limit: maxPullJobs})
 	if err != nil {
-		return nil, false, fmt.Errorf("listing %s: %w", dir.path(), err)
+		return out, fmt.Errorf("listing %s: %w", dir.path(), err)
 	}
-	more = page.Next != ""
-	// Where a path has no repository, it is the one of the configuration.
-	word := view.Org + "_" + view.Repo
+	out.More = page.Next != ""
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(buildReaders)
@@ -144,40 +214,30 @@ func (s *server) pullBuilds(ctx context.Context, cfg *config.Config, dir place, 
 		}
 		job := strings.TrimSuffix(strings.TrimPrefix(item.Key, dir.key+"/"), "/")
 		group.Go(func() error {
-			ids, tooMany, err := listBuilds(listed, bucket, dir.key+"/"+job, "/")
-			newest := history.PageOf(ids, ^uint64(0), 0, maxPullBuilds)
-			var found []history.Build
-			for _, id := range newest.IDs {
-				at := dir.at(dir.key + "/" + job + "/" + strconv.FormatUint(id, 10))
-				f := s.factsOf(ctx, bucket, at)
-				if pj := s.index.run(job, strconv.FormatUint(id, 10)); pj != nil && !s.canSee(pj) || !s.sees(cfg, job, word, f) || !aboutPull(f, view) {
-					continue
-				}
-				b := s.buildOf(job, id, f, view.Pull)
-				b.Link = "view/" + escapePath(at.path())
-				found = append(found, b)
-			}
+			ids, more, err := listBuilds(listed, bucket, dir.key+"/"+job, "/")
 			mu.Lock()
 			defer mu.Unlock()
-			if len(found) > 0 {
-				out = append(out, found...)
-				view.Histories[job] = "job-history/" + escapePath(dir.at("pr-logs/directory/"+job).path())
+			out.More = out.More || more
+			if len(ids) > 0 {
+				out.Jobs[job] = ids
 			}
-			more = more || tooMany || newest.HasOlder
 			return err
 		})
 	}
 	err = group.Wait()
-	return out, more, err
+	if err == nil && !out.More && len(out.Jobs) > 0 {
+		s.memory.remember(key, out, maxListBytes)
+	}
+	return out, err
 }
 
 // aboutPull tells whether a build is one of the pull request: two repositories may share
 // a directory, because their names become one word.
 func aboutPull(f *facts, view *prHistoryView) bool {
-	if f.job == nil || f.job.Spec.Refs == nil {
+	if f.Job == nil || f.Job.Spec.Refs == nil {
 		return true
 	}
-	refs := f.job.Spec.Refs
+	refs := f.Job.Spec.Refs
 	return strings.EqualFold(refs.Org, view.Org) && strings.EqualFold(refs.Repo, view.Repo)
 }
 

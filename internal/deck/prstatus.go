@@ -227,10 +227,15 @@ func (s *server) pullCard(cfg *config.Config, item *prstatus.Item, queries []con
 // runsOf are the runs for a pull request that the visitor may see, newest first.
 func (s *server) runsOf(pr *prstatus.PullRequest) []prstatus.Run {
 	found := s.index.list(query{
-		repo: pr.Repository.Owner.Login + "/" + pr.Repository.Name, pull: pr.Number, kind: v1.PresubmitJob, visible: s.canSee, limit: maxRunsOfPull,
+		repo: pr.Repository.Owner.Login + "/" + pr.Repository.Name, pull: pr.Number, kind: v1.PresubmitJob, visible: s.sight().of, limit: maxRunsOfPull,
 	})
 	var out []prstatus.Run
-	for _, pj := range found.items {
+	ctx, cancel := context.WithTimeout(s.ctx, bodyTimeout)
+	defer cancel()
+	for _, pj := range s.index.heads(ctx, found.items) {
+		if pj == nil || foundInStorage(pj) { // anybody may have written that
+			continue
+		}
 		if !pj.Spec.Report && pj.Spec.Context == "" { // nobody waits for it
 			continue
 		}

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unique"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +24,7 @@ import (
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
+	"prow/internal/store"
 )
 
 // server answers requests.
@@ -31,6 +34,8 @@ type server struct {
 	config  *config.Watcher
 	index   *index
 	visible visibility
+	// looks is the sight with the current configuration.
+	looks   atomic.Pointer[sight]
 	pods    *pods
 	live    *liveLogs
 	lines   *lineIndexes
@@ -47,6 +52,7 @@ type server struct {
 	deliveries *deliveriesAgent
 	access     *access
 	builds     knownBuilds
+	memory     recollection
 	jobs       client.Client
 	metrics    *service.HTTPMetrics
 	pages      *pages
@@ -64,7 +70,7 @@ type server struct {
 	boot string
 }
 
-func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters) (*server, error) {
+func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters, kept *store.Store) (*server, error) {
 	scheme, err := kube.NewScheme()
 	if err != nil {
 		return nil, err
@@ -89,6 +95,12 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		now:      time.Now,
 		spyglass: o.Spyglass,
 		boot:     strconv.FormatUint(rand.Uint64(), 36),
+	}
+	s.index.bodies.store, s.index.keeps, s.index.log = kept, kept != nil, rt.Log
+	s.memory.store, s.memory.log, s.memory.now = kept, rt.Log, s.now
+	s.index.fetch = func(ctx context.Context, name string) (*v1.ProwJob, error) {
+		pj := &v1.ProwJob{}
+		return pj, jobs.Get(ctx, client.ObjectKey{Namespace: cfg.Get().ProwJobNamespace, Name: name}, pj)
 	}
 	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
 		return nil, err
@@ -195,8 +207,22 @@ func (s *server) handler() http.Handler {
 	return secured(onlyHTTPS(s.redirectTo, compressed(s.access.guard.Handler(s.metrics.Measure(mux)))))
 }
 
+// sight decides who sees runs, as the configuration says it now.
+func (s *server) sight() *sight {
+	cfg := s.config.Get()
+	if now := s.looks.Load(); now != nil && now.cfg == cfg {
+		return now
+	}
+	fresh := &sight{cfg: cfg, visible: s.visible, decided: map[unique.Handle[shape]]bool{}}
+	s.looks.Store(fresh)
+	return fresh
+}
+
 // canSee tells whether a ProwJob is shown.
-func (s *server) canSee(pj *v1.ProwJob) bool { return s.visible.job(&s.config.Get().Deck, pj) }
+func (s *server) canSee(pj *v1.ProwJob) bool {
+	sh := shapeOf(pj)
+	return s.sight().decide(&sh)
+}
 
 // find returns a ProwJob that the viewer may see; nil if there is none.
 func (s *server) find(name string) *v1.ProwJob {

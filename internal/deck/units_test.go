@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -100,14 +101,14 @@ func TestPagingMeetsEveryJobOnceWhateverIsRemoved(t *testing.T) {
 	x := newIndex()
 	now := time.Unix(1700000000, 0)
 	for i := range 250 {
-		x.set(&v1.ProwJob{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%03d", i)}, Spec: v1.ProwJobSpec{Job: "j"}, Status: v1.ProwJobStatus{StartTime: metav1.NewTime(now.Add(time.Duration(i/10) * time.Second))}})
+		x.put(entryOf(&v1.ProwJob{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%03d", i)}, Spec: v1.ProwJobSpec{Job: "j"}, Status: v1.ProwJobStatus{StartTime: metav1.NewTime(now.Add(time.Duration(i/10) * time.Second))}}), nil)
 	}
-	q := query{visible: func(*v1.ProwJob) bool { return true }, limit: 40}
+	q := query{visible: func(unique.Handle[shape]) bool { return true }, limit: 40}
 	var seen []string
 	for {
 		page := x.list(q)
 		for _, pj := range page.items {
-			seen = append(seen, pj.Name)
+			seen = append(seen, pj.name)
 		}
 		if page.next == "" {
 			break
@@ -117,7 +118,7 @@ func TestPagingMeetsEveryJobOnceWhateverIsRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		q.after = &after
-		x.remove(page.items[len(page.items)-1].Name) // the cursor outlives it
+		x.remove(page.items[len(page.items)-1].name) // the cursor outlives it
 	}
 	if slices.Sort(seen); len(seen) != 250 || len(slices.Compact(seen)) != 250 {
 		t.Errorf("met %d jobs", len(seen))
@@ -214,3 +215,5 @@ func TestALogInPartsIsReadLikeOneObject(t *testing.T) {
 		}
 	}
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

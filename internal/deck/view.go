@@ -176,7 +176,7 @@ func (s *server) fillKnown(ctx context.Context, view *runView, pj *v1.ProwJob) {
 	view.Ended, view.Duration = s.ended(pj)
 	view.Live = !pj.Complete()
 	view.Rerun = pj.Spec.RerunCommand
-	view.CanRerun, view.CanAbort = true, s.mayAct(pj) && abortable(pj)
+	view.CanRerun, view.CanAbort = !foundInStorage(pj), s.mayAct(pj) && abortable(pj)
 	view.Same = "?" + url.Values{"job": {pj.Spec.Job}}.Encode()
 	if len(view.Pulls) > 0 {
 		view.Together = "?" + url.Values{"repo": {view.Repo}, "pull": {strconv.Itoa(view.Pulls[0].Number)}}.Encode()

@@ -345,22 +345,12 @@ func (s *Store) CountDeliveries(ctx context.Context, state string) (n int, err e
 	return n, nil
 }
 
-// prunePart is how many deliveries one transaction forgets, so that deliveries
-// that come in meanwhile do not wait long.
+// prunePart is how many rows one transaction forgets, so that what comes in
+// meanwhile does not wait long.
 const prunePart = 500
 
 // PruneDeliveries forgets deliveries that ended and were received before the
 // given time, and returns how many those were.
 func (s *Store) PruneDeliveries(ctx context.Context, before time.Time) (pruned int64, err error) {
-	for {
-		var n int64
-		err := s.commit(ctx, func(t *tx) error {
-			n, err = t.exec(`DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE state <> ? AND received < ? ORDER BY received LIMIT ?)`, DeliveryNew, millis(before), prunePart)
-			return err
-		})
-		pruned += n
-		if err != nil || n < prunePart {
-			return pruned, err
-		}
-	}
+	return s.inSteps(ctx, `DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE state <> ? AND received < ? ORDER BY received LIMIT ?)`, DeliveryNew, millis(before))
 }

@@ -133,6 +133,38 @@ var migrations = []string{
 	ALTER TABLE outcomes ADD COLUMN took INTEGER NOT NULL DEFAULT 0;          -- milliseconds
 	CREATE INDEX deliveries_by_time ON deliveries (received, id);
 	CREATE INDEX outcomes_failed ON outcomes (delivery) WHERE error <> '';`,
+	`CREATE TABLE runs (
+		name      TEXT PRIMARY KEY,  -- of the ProwJob
+		job       TEXT NOT NULL,
+		build     TEXT NOT NULL,
+		type      TEXT NOT NULL,
+		state     TEXT NOT NULL,
+		cluster   TEXT NOT NULL,     -- alias
+		tenant    TEXT NOT NULL,
+		hidden    INTEGER NOT NULL,  -- 1: as the job itself says
+		origin    TEXT NOT NULL,     -- empty: the cluster; else how it was found in storage
+		repos     TEXT NOT NULL,     -- org, tab, repo; a line each, that of refs first
+		refs      INTEGER NOT NULL,  -- 1: the first of repos is of refs, not an extra one
+		pulls     TEXT NOT NULL,     -- number, tab, author; a line each
+		started   INTEGER NOT NULL,  -- Unix seconds
+		completed INTEGER NOT NULL,  -- Unix seconds
+		place     TEXT NOT NULL,     -- provider/bucket/directory; empty without files
+		version   INTEGER NOT NULL,  -- tells contents apart
+		written   INTEGER NOT NULL   -- Unix milliseconds, of this row
+	);
+	CREATE INDEX runs_by_time ON runs (started, name);
+	CREATE INDEX runs_by_place ON runs (place);
+	CREATE INDEX runs_written ON runs (written);
+	CREATE TABLE run_bodies (        -- apart, so that a look at all runs does not read them
+		name TEXT PRIMARY KEY REFERENCES runs (name) ON DELETE CASCADE,
+		body BLOB NOT NULL
+	);
+	CREATE TABLE remembered (        -- what was read in storage
+		key   TEXT PRIMARY KEY,
+		used  INTEGER NOT NULL,      -- Unix milliseconds
+		value BLOB NOT NULL
+	);
+	CREATE INDEX remembered_used ON remembered (used);`,
 }
 
 // migrate brings the schema up to date.

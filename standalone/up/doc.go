@@ -12,5 +12,6 @@
 //	DIR/storage/    logs and artifacts of jobs
 //	DIR/cache/      git mirrors
 //	DIR/hook.db     webhooks that are not handled yet
+//	DIR/deck.db     runs that have ended
 //	DIR/prow.log    what all components log
 package up

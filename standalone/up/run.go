@@ -279,6 +279,7 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 			options := &deck.Options{
 				Config: cfg, Plugins: pluginconfig.Options{Path: o.path("config", "plugins.yaml")}, Kubernetes: kubernetes, GitHub: gh, Port: o.DeckPort, Address: "127.0.0.1",
 				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", HookAdminTokenFile: o.path("secrets", "admin-token"), Spyglass: true, SyncTimeout: time.Minute,
+				Store:    o.path("deck.db"),
 				OAuthURL: "github-login", OAuthConfigFile: o.path("secrets", "oauth.yaml"), CookieSecretFile: o.path("secrets", "cookie"), RerunCreatesJob: true, AllowInsecure: true,
 			}
 			if err := options.Validate(); err != nil {
