@@ -114,7 +114,7 @@ func startAt(t testing.TB, listener net.Listener, o Options, extra string) *site
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{Interval: 20 * time.Millisecond})
+	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{Interval: 20 * time.Millisecond}, checkLenses(lensMap(o.lenses())))
 	if err != nil {
 		t.Fatal(err)
 	}

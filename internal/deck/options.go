@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"prow/internal/config"
+	"prow/internal/deck/lens"
 	"prow/internal/forge/github"
 	"prow/internal/kube"
 	"prow/internal/plugins/pluginconfig"
@@ -70,6 +71,15 @@ type Options struct {
 	Credentials providers.Credentials
 	// Storage opens buckets. Default: all providers, with Credentials.
 	Storage *storage.Opener
+	// Lenses show artifacts of runs. Default: those that are built in.
+	Lenses []lens.Lens
+}
+
+func (o *Options) lenses() []lens.Lens {
+	if o.Lenses == nil {
+		return builtinLenses()
+	}
+	return o.Lenses
 }
 
 // Bind registers the flags.
@@ -140,7 +150,7 @@ func Command() *cobra.Command {
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := wiring.Config(ctx, rt, o.Config)
+	cfg, err := wiring.Config(ctx, rt, o.Config, checkLenses(lensMap(o.lenses())))
 	if err != nil {
 		return err
 	}
@@ -169,6 +179,9 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 	}
 	if s.tide != nil {
 		group.Go(func() error { return s.tide.run(ctx) })
+	}
+	if s.spyglass {
+		group.Go(func() error { return s.testGrid.run(ctx) })
 	}
 	synced := make(chan struct{})
 	group.Go(func() error {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -17,6 +18,8 @@ import (
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
+	"prow/internal/deck/lens"
+	"prow/internal/deck/spyglass"
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
@@ -44,6 +47,13 @@ type server struct {
 	metrics    *service.HTTPMetrics
 	pages      *pages
 	now        func() time.Time
+	// builtin are the lenses of this program by name, table what the configuration makes
+	// of them.
+	builtin  map[string]lens.Lens
+	table    atomic.Pointer[knownTable]
+	frames   *frames
+	listings fileLists
+	testGrid *testGrid
 
 	// spyglass shows runs.
 	spyglass bool
@@ -83,6 +93,8 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		spyglass: o.Spyglass,
 		boot:     strconv.FormatUint(rand.Uint64(), 36),
 	}
+	s.builtin = lensMap(o.lenses())
+	s.frames = newFrames(rt.Log, s.now, func() []spyglass.Entry { return s.lensTable().entries }, s.lensRun)
 	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
 		return nil, err
 	}
@@ -99,6 +111,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if s.storage == nil {
 		s.storage = providers.New(o.Credentials)
 	}
+	s.testGrid = &testGrid{log: rt.Log, storage: s.storage, where: func() string { return cfg.Get().Deck.Spyglass.TestGridConfig }}
 	if o.TideURL != "" {
 		s.tide = newTideAgent(o.TideURL, func() time.Duration { return cfg.Get().Deck.TideUpdatePeriod.Duration }, rt.Log)
 	}
@@ -166,6 +179,7 @@ func (s *server) handler() http.Handler {
 	if s.spyglass {
 		mux.HandleFunc("/view/{job...}", s.viewPage)
 		mux.HandleFunc("/artifacts/{path...}", s.artifact)
+		s.frames.routes(mux)
 		mux.HandleFunc("/run/{prowjob}", s.runPage)
 		mux.HandleFunc("/job-history/{path...}", s.jobHistoryPage)
 		mux.HandleFunc("/pr-history", s.prHistoryPage)

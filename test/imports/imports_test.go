@@ -94,6 +94,7 @@ var rules = []rule{
 	{room: "internal/deck/history", pure: true},
 	{room: "internal/junit", pure: true},
 	{room: "internal/deck/lens", may: []string{"api", "internal/junit"}},
+	{room: "internal/deck/spyglass", may: []string{"api", "internal/deck/lens"}},
 	{room: "internal/deck/seal", may: nil},
 	{room: "internal/deck/csrf", may: []string{"internal/deck/seal"}},
 	{room: "internal/deck/signin", may: []string{"internal/deck/seal", "internal/forge/github"}, heavy: true},
