@@ -47,6 +47,7 @@ func components() []*cobra.Command {
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
+		deck.LensKitCommand(),
 		ghproxy.Command(),
 		gitmirror.Command(),
 		explainpr.Command(all.Plugins(), external.Plugins()),

@@ -86,7 +86,7 @@ tide:
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", dir)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", filepath.Join(dir, "pages.test.js"))
 	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "RUNNING="+s.view(running), "FAILED="+s.view(failed(s)), "JOB_HISTORY=/job-history/file"+s.bucket+"/logs/nightly", "CONFIG="+s.config, "SCREENSHOTS="+shots)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", strings.TrimSpace(string(out)))

@@ -18,8 +18,8 @@ import (
 const (
 	// flatFiles is up to how many files the page of a run lists each.
 	flatFiles = 200
-	// namedFiles is how many files the address of a frame names at most, where it has to.
-	namedFiles = 50
+	// maxNamed bounds the names in the address of a frame that has to name files, in bytes.
+	maxNamed = 4096
 )
 
 // spyglassView is what lenses and the configuration add to the page of a run.
@@ -71,7 +71,7 @@ func (s *server) fillSpyglass(ctx context.Context, view *runView, found run, all
 			if len(files) == 0 {
 				continue
 			}
-			asked.Artifacts = files[:min(len(files), namedFiles)]
+			asked.Artifacts = fitting(files)
 		}
 		view.Lenses = append(view.Lenses, lensView{
 			Index: card.Index, Name: card.Name, Title: card.Title, HideTitle: card.HideTitle, Version: all.versionOf(files),
@@ -93,6 +93,17 @@ func (s *server) fillSpyglass(ctx context.Context, view *runView, found run, all
 	}
 	view.Announcement = template.HTML(out.String()) //nolint:gosec // of the operator, and escaped by the template
 	return nil
+}
+
+// fitting are the first of some names, as many as an address can hold.
+func fitting(names []string) []string {
+	size := 0
+	for i, name := range names {
+		if size += len(name); i > 0 && size > maxNamed {
+			return names[:i]
+		}
+	}
+	return names
 }
 
 // fillTree lists the files: each, or those on top and the directories if there are many.

@@ -104,6 +104,7 @@ var rules = []rule{
 	{room: "internal/ghproxy", may: append([]string{"internal/forge/httpcache"}, domain...), heavy: true},
 	{room: "internal/configtool", may: domain, heavy: true},
 	{room: "internal/reference", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
+	{room: "examples", may: nil},
 	{room: "test", may: []string{"api", "internal", "cmd"}, heavy: true},
 	{room: "standalone", may: []string{"api", "internal", "standalone"}, heavy: true},
 }
