@@ -51,3 +51,14 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+func TestIsWeb(t *testing.T) {
+	for text, want := range map[string]bool{
+		"https://a.example/b?c#d": true, "http://a": true, "ftp://a": false, "https://": false, "https://a b": false, "https://a\"b": false,
+		"javascript:x": false, " https://a": false, "https://a<b": false, "https://[::1": false,
+	} {
+		if IsWeb(text) != want {
+			t.Errorf("%s: got %t", text, !want)
+		}
+	}
+}
