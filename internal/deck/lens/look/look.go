@@ -94,7 +94,7 @@ func Config(raw json.RawMessage, into any) (problem string) {
 // Template parses a template of a lens with the functions below.
 func Template(name, text string) *template.Template {
 	return template.Must(template.New(name).Funcs(template.FuncMap{
-		"time": Time, "size": Size, "took": Took, "count": Count, "problem": func(s string) template.HTML {
+		"time": Time, "size": Size, "int": func(n int64) int { return int(n) }, "took": Took, "count": Count, "problem": func(s string) template.HTML {
 			return template.HTML(`<p class="problem">` + template.HTMLEscapeString(s) + `</p>`) //nolint:gosec // escaped
 		},
 	}).Parse(text))
