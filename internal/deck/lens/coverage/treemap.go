@@ -85,7 +85,7 @@ type drawing struct {
 
 func draw(root *node, link func(int) string) string {
 	d := &drawing{link: link}
-	fmt.Fprintf(&d.out, `<svg class="map" viewBox="0 0 %d %d" role="img" aria-label="Map of the files: the larger the more statements, the greener the more of them were covered">`, mapWidth, mapHeight)
+	fmt.Fprintf(&d.out, `<svg class="map" viewBox="0 0 %d %d" aria-hidden="true">`, mapWidth, mapHeight)
 	d.node(root, rect{0, 0, mapWidth, mapHeight})
 	d.out.WriteString("</svg>")
 	return d.out.String()

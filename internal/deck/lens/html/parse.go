@@ -80,6 +80,7 @@ const meter = `<script>(() => {
 const tell = () => parent.postMessage({ height: Math.ceil(Math.max(document.documentElement.getBoundingClientRect().height, document.body ? document.body.scrollHeight : 0)) }, '*');
 addEventListener('load', tell);
 addEventListener('resize', tell);
+addEventListener('message', tell);
 new MutationObserver(tell).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
 })();</script>`
 

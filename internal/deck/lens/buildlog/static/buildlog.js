@@ -34,11 +34,11 @@
   async function expand(group, more) {
     const box = group.closest('.artifact');
     const { offset, length, start } = group.dataset;
+    const hadFocus = group.contains(document.activeElement); // a disabled button loses it
     for (const button of group.querySelectorAll('button')) button.disabled = true;
     const html = await ask(box, { offset: Number(offset), length: Number(length), startLine: Number(start), ...more });
     for (const button of group.querySelectorAll('button')) button.disabled = false;
     if (html === null) return;
-    const hadFocus = group.contains(document.activeElement);
     const before = group.previousElementSibling;
     group.insertAdjacentHTML('beforebegin', html);
     const first = before ? before.nextElementSibling : group.parentElement.firstElementChild;

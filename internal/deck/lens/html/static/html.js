@@ -15,4 +15,10 @@
     }
     globalThis.spyglass?.contentUpdated?.();
   });
+  // What a frame told before this script was there is lost, so each is asked.
+  const ask = (frame) => frame.contentWindow?.postMessage('how high', '*');
+  for (const frame of document.querySelectorAll('.file iframe')) {
+    frame.addEventListener('load', () => ask(frame));
+    ask(frame);
+  }
 })();
