@@ -5,11 +5,20 @@ import (
 
 	"prow/internal/config"
 	"prow/internal/deck/lens"
+	"prow/internal/deck/lens/buildlog"
+	"prow/internal/deck/lens/coverage"
+	"prow/internal/deck/lens/html"
+	"prow/internal/deck/lens/junit"
+	"prow/internal/deck/lens/links"
+	"prow/internal/deck/lens/markdown"
+	"prow/internal/deck/lens/metadata"
+	"prow/internal/deck/lens/podinfo"
+	"prow/internal/deck/lens/restcoverage"
 )
 
 // builtinLenses are those of this program.
 func builtinLenses() []lens.Lens {
-	return []lens.Lens{}
+	return []lens.Lens{buildlog.New(), coverage.New(), html.New(), junit.New(), links.New(), markdown.New(), metadata.New(), podinfo.New(), restcoverage.New()}
 }
 
 // Lenses whose part is on the page itself, where it follows the run and the log.
