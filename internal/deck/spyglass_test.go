@@ -548,3 +548,30 @@ func TestListingIsTriedAgain(t *testing.T) {
 		t.Errorf("got %s", got.Status)
 	}
 }
+
+// Every lens of this program shows itself in a frame, with the files that it is used for
+// where nothing is configured.
+func TestBuiltinLenses(t *testing.T) {
+	s := start(t, Options{}, "")
+	dir := "logs/j/1"
+	for name, content := range map[string]string{
+		"started.json": `{"timestamp":1700000000}`, "finished.json": `{"timestamp":1700000100,"passed":false,"result":"FAILURE"}`, "build-log.txt": "one\nERROR: two\n",
+		"artifacts/junit_1.xml": `<testsuite name="s"><testcase name="t"><failure>bad</failure></testcase></testsuite>`, "artifacts/a.html": "<title>Hi</title><p>hello</p>", "artifacts/summary.md": "# Sum",
+		"artifacts/filtered.cov": "mode: set\na/b.go:1.1,2.2 1 1\n", "artifacts/x.link.txt": "https://example.com/x", "podinfo.json": `{"pod":{"metadata":{"name":"p"}}}`, "artifacts/rest_coverage.json": `{"uniqueHits":1,"expectedUniqueHits":2,"percent":50,"endpoints":{}}`,
+	} {
+		s.store(dir+"/"+name, content)
+	}
+	src := "file" + s.bucket + "/" + dir
+	page := s.get("/view/" + src).body
+	for i, f := range usualFiles() {
+		name := f.Lens.Name
+		a := s.get(lensURL(name, "iframe", src, i))
+		if a.StatusCode != 200 || !strings.Contains(a.body, `<main id="lens">`) {
+			t.Errorf("%s: %s %.300s", name, a.Status, a.body)
+		}
+		if native := name == metadataLens || name == buildLogLens; strings.Contains(page, fmt.Sprintf("data-lens-index=%q", fmt.Sprint(i))) == native {
+			t.Errorf("%s: it is a card and a part of the page, or neither", name)
+		}
+	}
+	contains(t, "the page", page, `data-log-lens="6"`)
+}
