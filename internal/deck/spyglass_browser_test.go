@@ -121,12 +121,13 @@ document.getElementById('scroll').addEventListener('click', async () => { await 
 	s.store("logs/j/1/build-log.txt", numbered(50))
 	s.store("logs/j/1/artifacts/page.html", "<p>hello</p>")
 	src := "file" + s.bucket + "/logs/j/1"
+	usual := start(t, Options{}, "")
 	shots := os.Getenv("SCREENSHOTS")
 	if shots == "" {
 		shots = t.TempDir()
 	}
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", filepath.Join(dir, "spyglass.test.js"))
-	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "RUN=/view/"+src, "RAW="+lensURL("raw", "iframe", src, 2), "TALL="+lensURL("tall", "iframe", src, 1), "ARTIFACT=/artifacts/"+src+"/artifacts/page.html", "SCREENSHOTS="+shots)
+	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "USUAL="+usual.url+"/view/"+usual.storeUsual(), "RUN=/view/"+src, "RAW="+lensURL("raw", "iframe", src, 2), "TALL="+lensURL("tall", "iframe", src, 1), "ARTIFACT=/artifacts/"+src+"/artifacts/page.html", "SCREENSHOTS="+shots)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	if err := cmd.Run(); err != nil {
 		t.Error(err)

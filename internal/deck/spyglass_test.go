@@ -549,19 +549,25 @@ func TestListingIsTriedAgain(t *testing.T) {
 	}
 }
 
+// storeUsual stores a run with files for every lens, and returns its source.
+func (s *site) storeUsual() string {
+	s.t.Helper()
+	const dir = "logs/usual/1"
+	for name, content := range map[string]string{
+		"started.json": `{"timestamp":1700000000}`, "finished.json": `{"timestamp":1700000100,"passed":false,"result":"FAILURE"}`, "build-log.txt": "one\nERROR: two\n" + numbered(60),
+		"artifacts/junit_1.xml": `<testsuite name="s"><testcase name="t"><failure>bad</failure></testcase><testcase name="u"/></testsuite>`, "artifacts/a.html": "<title>Hi</title><p>hello</p><script>document.body.append('from a script')</script>", "artifacts/summary.md": "# Sum\n\nSome *text* and a [link](https://example.com/).",
+		"artifacts/filtered.cov": "mode: set\na/b.go:1.1,2.2 1 1\na/c.go:1.1,2.2 3 0\n", "artifacts/x.link.txt": "https://example.com/x", "podinfo.json": `{"pod":{"metadata":{"name":"p"},"spec":{"nodeName":"n","containers":[{"name":"test","image":"i"}]},"status":{"phase":"Failed"}}}`, "artifacts/rest_coverage.json": `{"uniqueHits":1,"expectedUniqueHits":2,"percent":50,"endpoints":{}}`,
+	} {
+		s.store(dir+"/"+name, content)
+	}
+	return "file" + s.bucket + "/" + dir
+}
+
 // Every lens of this program shows itself in a frame, with the files that it is used for
 // where nothing is configured.
 func TestBuiltinLenses(t *testing.T) {
 	s := start(t, Options{}, "")
-	dir := "logs/j/1"
-	for name, content := range map[string]string{
-		"started.json": `{"timestamp":1700000000}`, "finished.json": `{"timestamp":1700000100,"passed":false,"result":"FAILURE"}`, "build-log.txt": "one\nERROR: two\n",
-		"artifacts/junit_1.xml": `<testsuite name="s"><testcase name="t"><failure>bad</failure></testcase></testsuite>`, "artifacts/a.html": "<title>Hi</title><p>hello</p>", "artifacts/summary.md": "# Sum",
-		"artifacts/filtered.cov": "mode: set\na/b.go:1.1,2.2 1 1\n", "artifacts/x.link.txt": "https://example.com/x", "podinfo.json": `{"pod":{"metadata":{"name":"p"}}}`, "artifacts/rest_coverage.json": `{"uniqueHits":1,"expectedUniqueHits":2,"percent":50,"endpoints":{}}`,
-	} {
-		s.store(dir+"/"+name, content)
-	}
-	src := "file" + s.bucket + "/" + dir
+	src := s.storeUsual()
 	page := s.get("/view/" + src).body
 	for i, f := range usualFiles() {
 		name := f.Lens.Name

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
-const { DECK_URL: site, RUN, RAW, TALL, ARTIFACT, SCREENSHOTS: shots, CHROMIUM = '/usr/bin/chromium' } = process.env;
+const { DECK_URL: site, RUN, USUAL, RAW, TALL, ARTIFACT, SCREENSHOTS: shots, CHROMIUM = '/usr/bin/chromium' } = process.env;
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const skip = RUN ? false : 'the site of TestBrowserSpyglass is needed';
 let browser;
@@ -20,7 +20,7 @@ async function open(path, options = {}) {
   page.setDefaultTimeout(10000);
   const requests = []; // that were answered; what a policy holds back is not
   context.on('response', (r) => requests.push(`${r.request().method()} ${r.url()}`));
-  await page.goto(site + path);
+  if (path !== 'about:blank') await page.goto(path.startsWith('http') ? path : site + path);
   return { context, page, requests, close: () => context.close() };
 }
 
@@ -180,3 +180,25 @@ test('a lens alone has no violations', { skip }, async () => {
   assert.deepEqual(violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes[0].html} ${v.nodes[0].failureSummary}`), []);
   await close();
 });
+
+for (const look of ['light', 'dark']) {
+  test(`every built-in lens is shown, ${look}`, { skip }, async () => {
+    const { page, close } = await open('about:blank', { viewport: { width: 1280, height: 2600 }, colorScheme: look });
+    const errors = [];
+    page.on('console', (m) => { if (m.type() === 'error') errors.push(m.text()); });
+    page.on('pageerror', (e) => errors.push(String(e)));
+    await page.goto(USUAL);
+    for (const index of [1, 2, 3, 4, 5, 7, 8]) {
+      await page.locator(`#lens-${index}`).scrollIntoViewIfNeeded();
+      const frame = await frameOf(page, index);
+      assert.ok((await frame.innerText('body')).trim(), `lens ${index} is empty`);
+    }
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await page.waitForTimeout(500);
+    await page.screenshot({ path: `${shots}/spyglass-usual-${look}.png` });
+    assert.deepEqual(errors, []);
+    await page.goto(`${USUAL}#6:build-log.txt%3A17`);
+    await page.waitForSelector('#L17.marked');
+    await close();
+  });
+}
