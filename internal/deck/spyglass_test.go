@@ -25,6 +25,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
 	"prow/internal/deck/lens"
 	"prow/internal/storage"
 	"prow/internal/storage/filestore"
@@ -580,4 +581,41 @@ func TestBuiltinLenses(t *testing.T) {
 		}
 	}
 	contains(t, "the page", page, `data-log-lens="6"`)
+}
+
+// Whatever is asked for, a place is in a bucket of the configuration, and nothing in its
+// name leads elsewhere.
+func FuzzPlace(f *testing.F) {
+	dir := f.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	text := configText("default", dir, deckWith("skip_storage_path_validation: false\n  additional_allowed_buckets: [b]\n  spyglass: {bucket_aliases: {short: b}}"))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	o := config.DefaultOptions()
+	o.ConfigPath = path
+	cfg, err := config.NewLoader(o).Load(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"gs/b/logs/j/1", "gcs/short/x", "file" + dir + "/logs/j/1", "file/etc/passwd", "gs/b/../evil/x", "gs//b/x", "file" + dir + "/../x", "s3/b/.attrs.x", "gs/b/a\x00b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parsePlace(cfg, text)
+		if err != nil {
+			return
+		}
+		if p.bucket != "b" && (p.provider != "file" || p.bucket != dir) {
+			t.Errorf("%q is in %q", text, p.bucket)
+		}
+		for element := range strings.SplitSeq(p.key, "/") {
+			if element == "" || element == "." || element == ".." {
+				t.Errorf("%q is %q", text, p.key)
+			}
+		}
+		if again, err := parsePlace(cfg, p.path()); err != nil || again != p {
+			t.Errorf("%q is %+v, which is %+v, %v", text, p, again, err)
+		}
+	})
 }

@@ -312,3 +312,19 @@ func FuzzDashboards(f *testing.F) {
 		}
 	})
 }
+
+// The choice among the most files that a page chooses among.
+func BenchmarkMatch(b *testing.B) {
+	var names []string
+	for i := range 20_000 {
+		names = append(names, fmt.Sprintf("artifacts/dir-%02d/file-%d.txt", i%50, i))
+	}
+	slices.Sort(names)
+	var entries []Entry
+	for i, r := range []string{`^artifacts(/.*/|/)junit.*\.xml$`, `^.*build-log\.txt$`, `^artifacts/[^/]*\.html$`, `artifacts/.*\.link\.txt`, `^(?:started|finished)\.json$`, `file-1`, `^podinfo\.json$`, `^artifacts/filtered\.cov$`, `(?i:summary)\.md$`} {
+		entries = append(entries, entry(i, "lens", 0, r))
+	}
+	for b.Loop() {
+		Match(entries, names)
+	}
+}
