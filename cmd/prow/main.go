@@ -48,6 +48,7 @@ func components() []*cobra.Command {
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
+		deck.LensKitCommand(),
 		doctor.Command(),
 		ghproxy.Command(),
 		gitmirror.Command(),

@@ -21,10 +21,33 @@ type Watcher = live.Watcher[Config]
 // Delta is a change of the configuration.
 type Delta = live.Delta[Config]
 
-// NewWatcher loads the configuration, and fails if that fails; its Run keeps
-// the configuration current.
-func NewWatcher(ctx context.Context, opts Options, watch live.Options) (*Watcher, error) {
-	return live.New(ctx, live.Source[Config](NewLoader(opts)), watch)
+// Check tells what one program cannot do of a configuration that is right otherwise.
+type Check func(*Config) error
+
+// NewWatcher loads the configuration, and fails if that fails, or a check; its Run
+// keeps the configuration current.
+func NewWatcher(ctx context.Context, opts Options, watch live.Options, checks ...Check) (*Watcher, error) {
+	return live.New(ctx, live.Source[Config](&checked{NewLoader(opts), checks}), watch)
+}
+
+// checked is a loader whose configurations pass the checks of a program.
+type checked struct {
+	*Loader
+	checks []Check
+}
+
+// Load reads the configuration and checks it.
+func (c *checked) Load(ctx context.Context) (*Config, error) {
+	cfg, err := c.Loader.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, check := range c.checks {
+		if err := check(cfg); err != nil {
+			return nil, err
+		}
+	}
+	return cfg, nil
 }
 
 // Version identifies the content of a configuration.

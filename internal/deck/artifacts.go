@@ -24,11 +24,16 @@ func (s *server) artifact(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, rest, err := s.resolve(r.Context(), strings.TrimPrefix(r.URL.Path, "/artifacts/"))
-	if err == nil && rest == "" {
-		err = errNoLog
-	}
 	if err != nil {
 		s.fail(w, r, err)
+		return
+	}
+	if strings.HasSuffix(r.URL.Path, "/") {
+		s.directory(w, r, found, rest)
+		return
+	}
+	if rest == "" {
+		s.fail(w, r, errNoLog)
 		return
 	}
 	s.serveObject(s.patient(w), r, found.place.at(found.place.key+"/"+rest))

@@ -119,7 +119,7 @@ func startIn(t testing.TB, listener net.Listener, dir string, o Options, extra s
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{Interval: 20 * time.Millisecond})
+	cfg, err := config.NewWatcher(t.Context(), o.Config, live.Options{Interval: 20 * time.Millisecond}, checkLenses(lensMap(o.lenses())))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/deck/loglines"
@@ -16,21 +15,9 @@ type logSource struct {
 	container string
 }
 
-// sourceOf finds the run that the addresses of its page name: what follows /view/, or
-// "prowjob/" with job and build.
+// sourceOf finds the run whose log is asked for, by what follows /view/ in its address.
 func (s *server) sourceOf(ctx context.Context, src string) (run, error) {
-	if rest, ok := strings.CutPrefix(src, "prowjob/"); ok {
-		i := strings.LastIndexByte(strings.TrimSuffix(rest, "/"), '/')
-		if i < 0 {
-			return run{}, errNoLog
-		}
-		pj := s.index.run(rest[:i], strings.TrimSuffix(rest[i+1:], "/"))
-		if pj == nil || !s.canSee(pj) {
-			return run{}, errNoLog
-		}
-		return s.runOf(pj), nil
-	}
-	found, rest, err := s.resolve(ctx, src)
+	found, rest, err := s.findRun(ctx, src, false)
 	if err == nil && rest != "" {
 		err = errNoLog
 	}

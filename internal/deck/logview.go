@@ -105,10 +105,10 @@ type foldPart struct {
 }
 
 // fillLog chooses the log and what of it the request asks for.
-func (s *server) fillLog(ctx context.Context, view *runView, r *http.Request, found run) {
+func (s *server) fillLog(ctx context.Context, view *runView, r *http.Request, found run, files []string) {
 	q := r.URL.Query()
 	container := q.Get("container")
-	names := logContainers(found.pj, view.Artifacts)
+	names := logContainers(found.pj, files)
 	if !slices.Contains(names, container) {
 		container = ""
 		// The usual name of the test is another word for it.
@@ -137,7 +137,7 @@ func (s *server) fillLog(ctx context.Context, view *runView, r *http.Request, fo
 		log.Found = s.pageOfHits(ctx, source, log.Query, number(q.Get("after")), link)
 	case q.Get("view") == "highlights":
 		log.Container = container
-		log.Fold, log.Problem = s.pageOfHighlights(ctx, source, link)
+		log.Fold, log.Problem = s.pageOfHighlights(ctx, source, view.logSettings, link)
 	default:
 		from := number(q.Get("from"))
 		if log.Line = number(q.Get("line")); log.Line > 0 {
@@ -186,7 +186,7 @@ func (s *server) logLinks(log *logView, view *runView, found run, container stri
 			log.RawURL = a.Link
 		}
 	}
-	if s.buildLogConfig().HideRawLog {
+	if view.logSettings.HideRawLog {
 		log.RawURL = ""
 	}
 }
@@ -259,13 +259,9 @@ type buildLogConfig struct {
 	HighlightLineLengthMax int      `json:"highlight_line_length_max"`
 }
 
-func (s *server) buildLogConfig() (out buildLogConfig) {
-	for _, l := range s.config.Get().Deck.Spyglass.Lenses {
-		if l.Lens.Name == "buildlog" && len(l.Lens.Config) > 0 {
-			_ = json.Unmarshal(l.Lens.Config, &out) // what cannot be read has its default
-			break
-		}
-	}
+// parseBuildLogConfig reads it. What cannot be read has its default.
+func parseBuildLogConfig(raw json.RawMessage) (out buildLogConfig) {
+	_ = json.Unmarshal(raw, &out)
 	return out
 }
 
@@ -279,8 +275,7 @@ func focusOf(metadata map[string]string) (from, to int64) {
 }
 
 // pageOfHighlights looks through the log for what is worth seeing.
-func (s *server) pageOfHighlights(ctx context.Context, l logSource, link func(url.Values) string) (view *foldView, problem string) {
-	settings := s.buildLogConfig()
+func (s *server) pageOfHighlights(ctx context.Context, l logSource, settings buildLogConfig, link func(url.Values) string) (view *foldView, problem string) {
 	h, err := loglines.HighlightOf(settings.HighlightRegexes, settings.HighlightLineLengthMax)
 	if err != nil {
 		s.log.InfoContext(ctx, "the default highlights are used", "error", err)
@@ -319,7 +314,7 @@ func (s *server) pageOfHighlights(ctx context.Context, l logSource, link func(ur
 
 // logContainers are the containers with a log; "" is the only one of a run that has
 // only one.
-func logContainers(pj *v1.ProwJob, files []artifactView) []string {
+func logContainers(pj *v1.ProwJob, files []string) []string {
 	if pj != nil && pj.Spec.PodSpec != nil && len(pj.Spec.PodSpec.Containers) > 1 {
 		var names []string
 		for _, c := range pj.Spec.PodSpec.Containers {
@@ -329,10 +324,10 @@ func logContainers(pj *v1.ProwJob, files []artifactView) []string {
 	}
 	var names []string
 	for _, f := range files {
-		if f.Name == artifacts.BuildLogFile {
+		if f == artifacts.BuildLogFile {
 			return []string{""}
 		}
-		if name, ok := strings.CutSuffix(f.Name, "-"+artifacts.BuildLogFile); ok && !strings.Contains(name, "/") {
+		if name, ok := strings.CutSuffix(f, "-"+artifacts.BuildLogFile); ok && !strings.Contains(name, "/") {
 			names = append(names, name)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
+	"prow/internal/deck/lens"
 	"prow/internal/forge/github"
 	"prow/internal/kube"
 	"prow/internal/plugins/pluginconfig"
@@ -90,6 +91,15 @@ type Options struct {
 	// for what is sent. Default: maxWatchers, writePatience.
 	watchers int
 	patience time.Duration
+	// Lenses show artifacts of runs. Default: those that are built in.
+	Lenses []lens.Lens
+}
+
+func (o *Options) lenses() []lens.Lens {
+	if o.Lenses == nil {
+		return builtinLenses()
+	}
+	return o.Lenses
 }
 
 // Bind registers the flags.
@@ -178,7 +188,7 @@ func Command() *cobra.Command {
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
-	cfg, err := wiring.Config(ctx, rt, o.Config)
+	cfg, err := wiring.Config(ctx, rt, o.Config, checkLenses(lensMap(o.lenses())))
 	if err != nil {
 		return err
 	}
@@ -232,6 +242,9 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 			close(loaded)
 			return keeper.run(ctx)
 		})
+	}
+	if s.spyglass {
+		group.Go(func() error { return s.testGrid.run(ctx) })
 	}
 	synced := make(chan struct{})
 	group.Go(func() error { return feeder.run(ctx, o.SyncTimeout, synced) })

@@ -31,11 +31,11 @@ type pages struct {
 	version string
 }
 
-var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "pr-history", "pr"}
+var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "pr-history", "pr", "directory"}
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}
-	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html", "templates/parts.html", "templates/log.html")
+	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html", "templates/parts.html", "templates/log.html", "templates/lenses.html")
 	if err != nil {
 		return nil, err
 	}

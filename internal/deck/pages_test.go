@@ -27,7 +27,7 @@ func TestDataOfAnEmptyCluster(t *testing.T) {
 	}
 	for path, code := range map[string]int{
 		"/": 200, "/nope": 404, "/prowjobs.js?var=alert(1)//": 400, "/log?job=a": 400, "/log?job=a&id=1": 404, "/prowjob": 400, "/prowjob?prowjob=missing": 404,
-		"/prowjob?prowjob=../x": 404, "/badge.svg": 400, "/config?key=zzz": 500, "/view/": 403, "/view/file/etc/passwd": 403, "/run/none": 404,
+		"/prowjob?prowjob=../x": 404, "/badge.svg": 400, "/config?key=zzz": 500, "/view/": 400, "/view/file/etc/passwd": 400, "/view/file/etc/x/passwd": 403, "/run/none": 404,
 		"/command-help": 200, "/plugins": 200, "/tide": 200, "/tide-history": 200, "/plugin-help.js": 404, "/tide.js": 404, "/static/deck.css": 200, "/static/../deck.go": 307,
 	} {
 		if got := s.get(path).StatusCode; got != code {
@@ -193,10 +193,7 @@ func TestRunFromWaitingToForgotten(t *testing.T) {
 	}
 	// The alias of a presubmit leads to its run.
 	s.store("pr-logs/directory/unit/1001.txt", "file://"+s.bucket+"/"+s.dir(pj))
-	alias := s.get("/view/file" + s.bucket + "/pr-logs/directory/unit/1001")
-	if alias.StatusCode != http.StatusFound || !strings.HasSuffix(alias.Header.Get("Location"), view) && !strings.HasSuffix(alias.Header.Get("Location"), strings.TrimPrefix(view, "/")) {
-		t.Errorf("the alias leads to %s %q", alias.Status, alias.Header.Get("Location"))
-	}
+	contains(t, "the page by the alias", s.get("/view/file"+s.bucket+"/pr-logs/directory/unit/1001").body, "<title>unit #1001", strings.TrimPrefix(view, "/view/"))
 }
 
 func TestArtifactsAreServedSafely(t *testing.T) {

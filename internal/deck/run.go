@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"strings"
 	"time"
 
@@ -19,8 +18,6 @@ import (
 const (
 	// maxMetadata bounds the files about a run that are read, in bytes.
 	maxMetadata = 4 << 20
-	// maxArtifacts is how many artifacts of a run are listed.
-	maxArtifacts = 1000
 	// storageTimeout bounds what storage may hold a page up.
 	storageTimeout = 10 * time.Second
 )
@@ -85,7 +82,9 @@ func (s *server) resolve(ctx context.Context, path string) (out run, rest string
 	}
 	dir, err := parseRunDir(where.key)
 	if err != nil {
-		return run{}, "", err
+		if dir, err = s.findRunDir(ctx, where); err != nil {
+			return run{}, "", err
+		}
 	}
 	where.key = dir.dir
 	out = run{job: dir.job, build: dir.build, place: &where, repo: dir.repo, pull: dir.pull}
@@ -166,67 +165,4 @@ func (s *server) readJSON(ctx context.Context, p place, into any) error {
 		return fmt.Errorf("reading %s: %w", p.key, err)
 	}
 	return nil
-}
-
-// files lists the files of a run, named relative to its directory.
-func (s *server) files(ctx context.Context, p place) (items []storage.Item, more bool, err error) {
-	bucket, err := s.open(ctx, p)
-	if err != nil {
-		return nil, false, err
-	}
-	defer bucket.Close() //nolint:errcheck // only read
-	// The slash keeps builds out whose number begins with this one's.
-	prefix := p.key + "/"
-	for token := ""; ; {
-		page, err := bucket.List(ctx, storage.ListOptions{Prefix: prefix, Token: token, Limit: maxArtifacts - len(items)})
-		if err != nil {
-			return items, false, fmt.Errorf("listing %s: %w", p.path(), err)
-		}
-		for _, item := range page.Items {
-			item.Key = strings.TrimPrefix(item.Key, prefix)
-			items = append(items, item)
-		}
-		if page.Next == "" {
-			return items, false, nil
-		}
-		if len(items) >= maxArtifacts {
-			return items, true, nil
-		}
-		token = page.Next
-	}
-}
-
-// follow leads from the alias of a presubmit's run to the page of the run.
-func (s *server) follow(w http.ResponseWriter, r *http.Request, path string) bool {
-	cfg := s.config.Get()
-	where, err := parsePlace(cfg, path)
-	if err != nil {
-		return false
-	}
-	alias, ok := aliasOf(where.key)
-	if !ok {
-		return false
-	}
-	bucket, err := s.open(r.Context(), where)
-	if err != nil {
-		s.fail(w, r, err)
-		return true
-	}
-	defer bucket.Close() //nolint:errcheck // only read
-	content, err := storage.ReadAll(r.Context(), bucket, alias, 4095)
-	if err != nil {
-		s.fail(w, r, err)
-		return true
-	}
-	target := strings.TrimSpace(string(content))
-	if provider, rest, found := strings.Cut(target, "://"); found {
-		target = provider + "/" + strings.TrimLeft(rest, "/")
-	}
-	to, err := parsePlace(cfg, target)
-	if err != nil {
-		s.fail(w, r, err)
-		return true
-	}
-	http.Redirect(w, r, rootOf(r)+"view/"+escapePath(to.path()), http.StatusFound)
-	return true
 }

@@ -20,6 +20,8 @@ import (
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/config"
+	"prow/internal/deck/lens"
+	"prow/internal/deck/spyglass"
 	"prow/internal/kube"
 	"prow/internal/service"
 	"prow/internal/storage"
@@ -35,10 +37,10 @@ type server struct {
 	index   *index
 	visible visibility
 	// looks is the sight with the current configuration.
-	looks   atomic.Pointer[sight]
-	pods    *pods
-	live    *liveLogs
-	lines   *lineIndexes
+	looks atomic.Pointer[sight]
+	pods  *pods
+	live  *liveLogs
+	lines *lineIndexes
 	// searches has a place for each log that is being searched.
 	searches chan struct{}
 	// patience is how long a client may take for a part of a log.
@@ -57,6 +59,13 @@ type server struct {
 	metrics    *service.HTTPMetrics
 	pages      *pages
 	now        func() time.Time
+	// builtin are the lenses of this program by name, table what the configuration makes
+	// of them.
+	builtin  map[string]lens.Lens
+	table    atomic.Pointer[knownTable]
+	frames   *frames
+	listings fileLists
+	testGrid *testGrid
 
 	// spyglass shows runs.
 	spyglass bool
@@ -102,6 +111,8 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 		pj := &v1.ProwJob{}
 		return pj, jobs.Get(ctx, client.ObjectKey{Namespace: cfg.Get().ProwJobNamespace, Name: name}, pj)
 	}
+	s.builtin = lensMap(o.lenses())
+	s.frames = newFrames(rt.Log, s.now, func() []spyglass.Entry { return s.lensTable().entries }, s.lensRun)
 	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
 		return nil, err
 	}
@@ -121,6 +132,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if s.storage == nil {
 		s.storage = providers.New(o.Credentials)
 	}
+	s.testGrid = &testGrid{log: rt.Log, storage: s.storage, where: func() string { return cfg.Get().Deck.Spyglass.TestGridConfig }}
 	if o.TideURL != "" {
 		s.tide = newTideAgent(o.TideURL, func() time.Duration { return cfg.Get().Deck.TideUpdatePeriod.Duration }, rt.Log)
 	}
@@ -190,6 +202,7 @@ func (s *server) handler() http.Handler {
 	if s.spyglass {
 		mux.HandleFunc("/view/{job...}", s.viewPage)
 		mux.HandleFunc("/artifacts/{path...}", s.artifact)
+		s.frames.routes(mux)
 		mux.HandleFunc("/run/{prowjob}", s.runPage)
 		mux.HandleFunc("/log/lines", s.logLines)
 		mux.HandleFunc("/log/search", s.logSearch)
@@ -242,7 +255,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errRefused):
 		code, text = http.StatusForbidden, err.Error()
-	case errors.Is(err, errNoLog), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errNoLog), errors.Is(err, errSource), errors.Is(err, fs.ErrNotExist):
 		code, text = http.StatusNotFound, "There is no such thing."
 	case r.Context().Err() != nil:
 		return

@@ -42,6 +42,7 @@ type runView struct {
 	Log       logView
 	// Same leads to the runs of the same job, Together to those of the same pull request;
 	// History and PullHistory to those in storage.
+	spyglassView
 	Same, Together       string
 	History, PullHistory string
 	Rerun                string
@@ -84,23 +85,15 @@ type containerLink struct {
 
 // viewPage shows a run by the place of its files.
 func (s *server) viewPage(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimPrefix(r.URL.Path, "/view/")
-	if rest, ok := strings.CutPrefix(path, "prowjob/"); ok {
-		job, build, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
-		pj := s.index.run(job, build)
-		if pj == nil || !s.canSee(pj) {
-			s.notFound(w, r)
-			return
-		}
-		s.showRun(w, r, s.runOf(pj))
-		return
-	}
-	if s.follow(w, r, path) {
-		return
-	}
-	found, rest, err := s.resolve(r.Context(), path)
+	found, rest, err := s.findRun(r.Context(), strings.TrimPrefix(r.URL.Path, "/view/"), true)
 	switch {
-	case errors.Is(err, errRefused):
+	case errors.Is(err, errSource):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	case errors.Is(err, errAlias):
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	case errors.Is(err, errRefused), err != nil && !errors.Is(err, errNoLog) && !errors.Is(err, fs.ErrNotExist):
 		s.fail(w, r, err)
 		return
 	case err != nil:
@@ -134,25 +127,20 @@ func (s *server) showRun(w http.ResponseWriter, r *http.Request, found run) {
 	if found.pj != nil {
 		s.fillKnown(ctx, &view, found.pj)
 	}
+	all := s.filesOf(ctx, found)
 	if found.place != nil {
 		view.Storage = found.place.path()
-		items, more, err := s.files(ctx, *found.place)
-		if err != nil {
-			s.log.InfoContext(ctx, "artifacts cannot be listed", "place", found.place.path(), "error", err)
-		}
-		view.More = more
-		for _, item := range items {
-			view.Artifacts = append(view.Artifacts, artifactView{
-				item.Key, "artifacts/" + escapePath(found.place.path()+"/"+item.Key), item.Size, item.ModTime,
-			})
-		}
 		if found.pj == nil {
-			if len(items) == 0 {
+			if len(all.items) == 0 {
 				s.notFound(w, r)
 				return
 			}
 			s.fillStored(ctx, &view, found)
 		}
+	}
+	if err := s.fillSpyglass(ctx, &view, found, all); err != nil {
+		s.fail(w, r, fmt.Errorf("the announcement: %w", err))
+		return
 	}
 	switch r.URL.Query().Get("done") {
 	case "rerun":
@@ -160,8 +148,13 @@ func (s *server) showRun(w http.ResponseWriter, r *http.Request, found run) {
 	case "abort":
 		view.Done = "The run is being aborted."
 	}
-	s.fillHistories(&view, found)
-	s.fillLog(ctx, &view, r, found)
+	if err := s.fillHistories(&view, found); err != nil {
+		s.fail(w, r, fmt.Errorf("the link to the history of a pull request: %w", err))
+		return
+	}
+	s.fillLog(ctx, &view, r, found, all.names)
+	// Lenses are frames of this site.
+	w.Header().Set("Content-Security-Policy", pagePolicy+"; frame-src 'self'")
 	s.render(w, r, "run", view.Job+" #"+view.Build, view)
 }
 
@@ -321,7 +314,7 @@ func storedState(f artifacts.Finished) v1.ProwJobState {
 }
 
 // fillHistories links the pages of builds in storage.
-func (s *server) fillHistories(view *runView, found run) {
+func (s *server) fillHistories(view *runView, found run) (err error) {
 	cfg := s.config.Get()
 	if pj := found.pj; pj != nil {
 		repo := ""
@@ -329,21 +322,20 @@ func (s *server) fillHistories(view *runView, found run) {
 			repo = refs.OrgRepoString()
 		}
 		view.History = s.historyOf(cfg, pj.Spec.DecorationConfig, repo, pj.ClusterAlias(), pj.Spec.Type, pj.Spec.Job)
-		if !cfg.Deck.Spyglass.HidePRHistLink {
-			view.PullHistory = prHistoryLink(pj.Spec.Refs)
-		}
-		return
+		view.PullHistory, err = s.pullHistory(pj.Spec.Refs)
+		return err
 	}
 	if found.place == nil {
-		return
+		return nil
 	}
 	if before, ok := strings.CutSuffix(found.place.key, "logs/"+found.job+"/"+found.build); ok && !strings.HasSuffix(before, "pr-") {
 		view.History = "job-history/" + escapePath(found.place.at(before+"logs/"+found.job).path())
 	} else if found.pull != "" {
 		view.History = "job-history/" + escapePath(found.place.at("pr-logs/directory/"+found.job).path())
-		if org, repo := splitRepo(view.Repo); repo != "" && !cfg.Deck.Spyglass.HidePRHistLink {
+		if org, repo := splitRepo(view.Repo); repo != "" {
 			number, _ := strconv.Atoi(found.pull)
-			view.PullHistory = prHistoryLink(&v1.Refs{Org: org, Repo: repo, Pulls: []v1.Pull{{Number: number}}})
+			view.PullHistory, err = s.pullHistory(&v1.Refs{Org: org, Repo: repo, Pulls: []v1.Pull{{Number: number}}})
 		}
 	}
+	return err
 }

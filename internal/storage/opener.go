@@ -108,6 +108,11 @@ func (p *prefixed) SignedURL(ctx context.Context, key string, expires time.Durat
 	return SignedURL(ctx, p.Bucket, p.prefix+key, expires)
 }
 
+// SetMetadata changes that of an object of the bucket around it.
+func (p *prefixed) SetMetadata(ctx context.Context, key string, set map[string]string) error {
+	return SetMetadata(ctx, p.Bucket, p.prefix+key, set)
+}
+
 func (p *prefixed) List(ctx context.Context, opts ListOptions) (Page, error) {
 	opts.Prefix = p.prefix + opts.Prefix
 	page, err := p.Bucket.List(ctx, opts)

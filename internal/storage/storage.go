@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -151,4 +152,40 @@ func ReadAll(ctx context.Context, b Bucket, key string, limit int64) ([]byte, er
 		return nil, fmt.Errorf("reading %s: it is longer than %d bytes", key, limit)
 	}
 	return content, nil
+}
+
+// Describer is a bucket that can change the metadata of an object and nothing else
+// about it.
+type Describer interface {
+	// SetMetadata sets these keys; an empty value takes its key away. Other keys stay.
+	SetMetadata(ctx context.Context, key string, set map[string]string) error
+}
+
+// ErrNoMetadata says that a bucket cannot change metadata without storing the object
+// anew.
+var ErrNoMetadata = errors.New("the storage cannot change metadata")
+
+// SetMetadata sets keys of an object's metadata, an empty value takes its key away; or
+// ErrNoMetadata.
+func SetMetadata(ctx context.Context, b Bucket, key string, set map[string]string) error {
+	if describer, ok := b.(Describer); ok {
+		return describer.SetMetadata(ctx, key, set)
+	}
+	return ErrNoMetadata
+}
+
+// Merge is what metadata becomes by SetMetadata; old stays as it is.
+func Merge(old, set map[string]string) map[string]string {
+	out := maps.Clone(old)
+	for name, value := range set {
+		if value == "" {
+			delete(out, name)
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = value
+	}
+	return out
 }

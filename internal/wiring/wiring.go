@@ -58,10 +58,10 @@ func Start(ctx context.Context, rt *service.Runtime, o config.Options, k kube.Fl
 	return b, nil
 }
 
-// Config loads the configuration of a component that needs no cluster; the
-// caller runs the watcher.
-func Config(ctx context.Context, rt *service.Runtime, o config.Options) (*config.Watcher, error) {
-	cfg, err := config.NewWatcher(ctx, o, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")})
+// Config loads the configuration of a component that needs no cluster, and refuses one
+// that does not pass the component's checks; the caller runs the watcher.
+func Config(ctx context.Context, rt *service.Runtime, o config.Options, checks ...config.Check) (*config.Watcher, error) {
+	cfg, err := config.NewWatcher(ctx, o, live.Options{Name: "config", Logger: rt.Log, Level: rt.Level, Observe: live.Metrics(rt.Metrics, "config")}, checks...)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,9 @@ var rules = []rule{
 	{room: "internal/deck/prstatus", may: []string{"api", "internal/config"}, heavy: true},
 	{room: "internal/deck/loglines", pure: true},
 	{room: "internal/junit", pure: true},
-	{room: "internal/deck/lens", may: []string{"api", "internal/junit"}},
+	{room: "internal/deck/ansi", pure: true},
+	{room: "internal/deck/lens", may: []string{"api", "internal/junit", "internal/deck/ansi"}},
+	{room: "internal/deck/spyglass", may: []string{"api", "internal/deck/lens"}},
 	{room: "internal/deck/seal", may: nil},
 	{room: "internal/deck/csrf", may: []string{"internal/deck/seal"}},
 	{room: "internal/deck/signin", may: []string{"internal/deck/seal", "internal/forge/github"}, heavy: true},
@@ -106,6 +108,7 @@ var rules = []rule{
 	{room: "internal/ghproxy", may: append([]string{"internal/forge/httpcache"}, domain...), heavy: true},
 	{room: "internal/configtool", may: domain, heavy: true},
 	{room: "internal/reference", may: append([]string{"internal/plugins/pluginconfig"}, domain...), heavy: true},
+	{room: "examples", may: nil},
 	{room: "test", may: []string{"api", "internal", "cmd"}, heavy: true},
 	{room: "standalone", may: []string{"api", "internal", "standalone"}, heavy: true},
 }

@@ -43,6 +43,9 @@ type Bucket struct {
 	// sync is replaced in tests.
 	sync func(*os.File) error
 
+	// describing is held while attributes are read, changed and written.
+	describing sync.Mutex
+
 	mu sync.Mutex
 	// known are directories whose own names are on disk.
 	known map[string]bool
@@ -303,6 +306,30 @@ func (b *Bucket) attributes(key string, size int64) (attributes, error) {
 		return attributes{}, nil
 	}
 	return stored, nil
+}
+
+// SetMetadata replaces the hidden file. Of two programs that do so at the same time one
+// may undo what the other did.
+func (b *Bucket) SetMetadata(_ context.Context, key string, set map[string]string) error {
+	b.describing.Lock()
+	defer b.describing.Unlock()
+	f, info, err := b.open(key)
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
+	stored, err := b.attributes(key, info.Size())
+	if err != nil {
+		return fmt.Errorf("reading the attributes of %s: %w", key, err)
+	}
+	stored.Size, stored.Metadata = info.Size(), storage.Merge(stored.Metadata, set)
+	if err := b.putAttributes(key, stored); err != nil {
+		return fmt.Errorf("writing the attributes of %s: %w", key, err)
+	}
+	if err := b.syncDir(path.Dir(key)); err != nil {
+		return fmt.Errorf("writing the attributes of %s: %w", key, err)
+	}
+	return nil
 }
 
 // Delete removes a file.

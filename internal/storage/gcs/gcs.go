@@ -197,6 +197,26 @@ func (b *Bucket) Stat(ctx context.Context, key string) (storage.Attributes, erro
 	}, nil
 }
 
+// SetMetadata changes the metadata of an object.
+func (b *Bucket) SetMetadata(ctx context.Context, key string, set map[string]string) error {
+	if err := storage.CheckKey(key); err != nil {
+		return err
+	}
+	patch := map[string]any{} // null takes a key away
+	for name, value := range set {
+		if patch[name] = value; value == "" {
+			patch[name] = nil
+		}
+	}
+	body, err := json.Marshal(map[string]any{"metadata": patch})
+	if err != nil {
+		return err
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	_, err = wire.Answer(b.client.Do(ctx, b.request(http.MethodPatch, b.objects("", key, nil), header, body), http.StatusOK))
+	return wire.Known("describing", key, err)
+}
+
 // Delete removes an object.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := storage.CheckKey(key); err != nil {

@@ -111,6 +111,22 @@ func (b *Bucket) Stat(_ context.Context, key string) (storage.Attributes, error)
 	return o.attrs, err
 }
 
+// SetMetadata changes the metadata of an object.
+func (b *Bucket) SetMetadata(_ context.Context, key string, set map[string]string) error {
+	if _, err := b.get(key); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o, ok := b.objects[key]
+	if !ok {
+		return fmt.Errorf("describing %s: %w", key, storage.ErrNotExist)
+	}
+	o.attrs.Metadata = storage.Merge(o.attrs.Metadata, set)
+	b.objects[key] = o
+	return nil
+}
+
 // Delete forgets an object.
 func (b *Bucket) Delete(_ context.Context, key string) error {
 	if _, err := b.get(key); err != nil {

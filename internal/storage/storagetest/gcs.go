@@ -160,6 +160,8 @@ func (s *GCS) serve(w http.ResponseWriter, r *http.Request) {
 		s.list(w, query)
 	case r.Method == http.MethodGet:
 		s.get(w, r, key, query)
+	case r.Method == http.MethodPatch:
+		s.patch(w, r, key)
 	case r.Method == http.MethodDelete:
 		if !s.objects.delete(key) {
 			s.fail(w, http.StatusNotFound, "notFound")
@@ -326,6 +328,23 @@ func (s *GCS) get(w http.ResponseWriter, r *http.Request, key string, query url.
 		return
 	}
 	s.content(w, r, o)
+}
+
+// patch changes metadata: null takes a key away.
+func (s *GCS) patch(w http.ResponseWriter, r *http.Request, key string) {
+	var change struct {
+		Metadata map[string]*string `json:"metadata"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&change); err != nil {
+		s.fail(w, http.StatusBadRequest, "invalid")
+		return
+	}
+	o, ok := s.objects.describe(key, change.Metadata)
+	if !ok {
+		s.fail(w, http.StatusNotFound, "notFound")
+		return
+	}
+	answerJSON(w, s.describe(key, o))
 }
 
 func (s *GCS) content(w http.ResponseWriter, r *http.Request, o stored) {

@@ -57,6 +57,28 @@ func (o *objects) get(key string) (stored, bool) {
 	return s, ok
 }
 
+// describe changes the metadata of an object; what is nil is taken away.
+func (o *objects) describe(key string, change map[string]*string) (stored, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, ok := o.kept[key]
+	if !ok {
+		return stored{}, false
+	}
+	metadata := map[string]string{}
+	maps.Copy(metadata, s.metadata)
+	for name, value := range change {
+		if value == nil {
+			delete(metadata, name)
+		} else {
+			metadata[name] = *value
+		}
+	}
+	s.metadata = metadata
+	o.kept[key] = s
+	return s, true
+}
+
 func (o *objects) delete(key string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

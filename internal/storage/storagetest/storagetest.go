@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Bucket, leftOut ...string
 		"a part of an object can be got":               testRanges,
 		"attributes are kept":                          testAttributes,
 		"attributes go with the object they belong to": testAttributesAreReplaced,
+		"metadata can be changed alone":                testSetMetadata,
 		"a missing object is told by its error":        testMissing,
 		"an object is replaced":                        testReplace,
 		"an object is made only once if asked for":     testIfNotExist,
@@ -124,6 +125,38 @@ func testAttributesAreReplaced(t *testing.T, b storage.Bucket) {
 	put(t, b, "x", "two", storage.PutOptions{})
 	if got, err := b.Stat(t.Context(), "x"); err != nil || got.ContentEncoding != "" || len(got.Metadata) > 0 {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func testSetMetadata(t *testing.T, b storage.Bucket) {
+	put(t, b, "x", "content", storage.PutOptions{ContentType: "text/css", CacheControl: "no-cache", Metadata: map[string]string{"stays": "1", "changes": "2", "goes": "3"}})
+	put(t, b, "plain", "content", storage.PutOptions{})
+	err := storage.SetMetadata(t.Context(), b, "x", map[string]string{"changes": "4", "comes": "five", "goes": "", "never-was": ""})
+	if errors.Is(err, storage.ErrNoMetadata) {
+		t.Skip("this provider cannot do that")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.Stat(t.Context(), "x")
+	want := map[string]string{"stays": "1", "changes": "4", "comes": "five"}
+	if err != nil || !maps.Equal(got.Metadata, want) || got.ContentType != "text/css" || got.CacheControl != "no-cache" || got.Size != 7 {
+		t.Errorf("got %+v, %v; want %v", got, err, want)
+	}
+	if got := get(t, b, "x", 0, -1); got != "content" {
+		t.Errorf("the content became %q", got)
+	}
+	if err := storage.SetMetadata(t.Context(), b, "plain", map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Stat(t.Context(), "plain"); err != nil || !maps.Equal(got.Metadata, map[string]string{"a": "b"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if err := storage.SetMetadata(t.Context(), b, "missing", map[string]string{"a": "b"}); !errors.Is(err, storage.ErrNotExist) {
+		t.Errorf("a missing object: %v", err)
+	}
+	if err := storage.SetMetadata(t.Context(), b, "a/../x", map[string]string{"a": "b"}); err == nil {
+		t.Error("a name that cannot be must be refused")
 	}
 }
 
