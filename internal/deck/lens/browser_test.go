@@ -167,7 +167,11 @@ func TestBrowser(t *testing.T) {
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", "--test-name-pattern="+os.Getenv("BROWSER_TESTS"), filepath.Join(dir, "lenses.test.js"))
+	args := []string{"--test", "--test-concurrency=1"}
+	if pattern := os.Getenv("BROWSER_TESTS"); pattern != "" {
+		args = append(args, "--test-name-pattern="+pattern)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", append(args, filepath.Join(dir, "lenses.test.js"))...)
 	cmd.Env = append(os.Environ(), "LENSES_URL="+site.URL, "FIXTURES="+strings.Join(fixtures, " "), "SCREENSHOTS="+shots)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", strings.TrimSpace(string(out)))
