@@ -22,6 +22,7 @@ import (
 	"prow/internal/controller/sinker"
 	"prow/internal/controller/statusreconciler"
 	"prow/internal/deck"
+	"prow/internal/doctor"
 	"prow/internal/explainpr"
 	"prow/internal/exporter"
 	external "prow/internal/externalplugins/all"
@@ -47,6 +48,7 @@ func components() []*cobra.Command {
 		configtool.Command(),
 		crier.Command(),
 		deck.Command(),
+		doctor.Command(),
 		ghproxy.Command(),
 		gitmirror.Command(),
 		explainpr.Command(all.Plugins(), external.Plugins()),

@@ -31,7 +31,7 @@ type pages struct {
 	version string
 }
 
-var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "pr-history"}
+var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "pr-history", "pr"}
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}
@@ -88,6 +88,8 @@ type frame struct {
 	HasHelp      bool
 	// HasDeliveries shows hook's deliveries.
 	HasDeliveries bool
+	// HasPulls shows the visitor's pull requests.
+	HasPulls bool
 	// HasSignIn lets visitors sign in; User is who has, Here what to come back to, and
 	// HasToken publishes the token of forms.
 	HasSignIn, HasToken bool
@@ -104,6 +106,7 @@ func (s *server) frame(r *http.Request, page, title string, body any) frame {
 	out.HasToken = s.access.guard.Sealer != nil
 	if s.access.sign != nil {
 		out.HasSignIn, out.User = true, s.access.sign.Claimed(r)
+		out.HasPulls = s.access.sign.Config().GitHub()
 		if page != "sign-in" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			out.Here = strings.TrimPrefix(r.URL.RequestURI(), "/")
 		}
@@ -185,6 +188,10 @@ var functions = template.FuncMap{
 	"size":        humanSize,
 	"add":         func(a, b int64) int64 { return a + b },
 	"lower":       strings.ToLower,
+	"actionName":  func(action string) string { return strings.ToLower(strings.ReplaceAll(action, "_", " ")) },
+	"isAbsolute":  func(link string) bool { return strings.Contains(link, "://") },
+	// alternatives names the labels of which one is enough.
+	"alternatives": func(labels string) string { return strings.ReplaceAll(labels, ",", " or ") },
 }
 
 // stateName is the state as one word for people; an unknown one is told as it is.

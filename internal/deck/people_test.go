@@ -103,7 +103,7 @@ func startGuarded(t testing.TB, change func(*Options), extra, plugins string) *g
 	o := Options{
 		OAuthURL: "yes", CookieSecretFile: cookieSecret(t, 32), AllowInsecure: true, RerunCreatesJob: true,
 		OAuthConfigFile: write(t, "oauth", "client_id: deck\nclient_secret: a-secret-of-deck\nredirect_url: "+back+"\nscopes: [read:org]\nbase_url: "+g.forge+"\nfinal_redirect_url: ignored\n"),
-		GitHub:          github.Flags{Endpoints: []string{g.forge + "/api/v3"}, TokenPath: write(t, "token", token("robot"))},
+		GitHub:          github.Flags{Endpoints: []string{g.forge + "/api/v3"}, GraphQLEndpoint: g.forge + "/api/graphql", TokenPath: write(t, "token", token("robot"))},
 		Plugins:         pluginconfig.Options{Path: write(t, "plugins.yaml", plugins), SupplementalSuffix: pluginconfig.DefaultSuffix},
 	}
 	if change != nil {

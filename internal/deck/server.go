@@ -139,6 +139,8 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("GET /oidc-login/redirect", sign.FinishOIDC)
 		mux.HandleFunc("GET /sign-in", s.signInPage)
 		mux.HandleFunc("POST /sign-out", sign.SignOut)
+		mux.HandleFunc("/pr", s.prPage)
+		mux.HandleFunc("/pr-data.js", s.prDataJS)
 	}
 	mux.HandleFunc("/github-link", s.githubLink)
 	mux.HandleFunc("/git-provider-link", s.providerLink)

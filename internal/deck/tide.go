@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -380,6 +382,21 @@ func forgeBase(cfg *config.Config) string {
 	return "https://github.com"
 }
 
+// concerns tells whether a record is one that parameters of the page ask for.
+func (r *tideRecord) concerns(q url.Values) bool {
+	state := "success"
+	if r.Err != "" {
+		state = "failure"
+	}
+	if v := q.Get("action"); v != "" && v != r.Action || q.Get("state") != "" && q.Get("state") != state {
+		return false
+	}
+	author, pull := q.Get("author"), strings.TrimPrefix(q.Get("pull"), "#")
+	return author == "" && pull == "" || slices.ContainsFunc(r.Target, func(t tideTarget) bool {
+		return (author == "" || strings.EqualFold(t.Author, author)) && (pull == "" || strconv.Itoa(t.Number) == pull)
+	})
+}
+
 // historyRow is a record on the page of the history.
 type historyRow struct {
 	tideRecord
@@ -405,14 +422,20 @@ func (s *server) tideHistoryPage(w http.ResponseWriter, r *http.Request) {
 				continue
 			}
 			for _, record := range records {
+				if !record.concerns(q) {
+					continue
+				}
 				rows = append(rows, historyRow{record, org, repo, branch, forgeBase(cfg) + "/" + org + "/" + repo})
 			}
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b historyRow) int { return b.Time.Compare(a.Time) })
+	filtered := slices.ContainsFunc([]string{"repo", "branch", "pull", "author", "action", "state"}, func(key string) bool { return q.Get(key) != "" })
 	s.render(w, r, "tide-history", "Tide history", struct {
-		Enabled bool
-		Total   int
-		Rows    []historyRow
-	}{s.tide != nil, len(rows), rows[:min(len(rows), maxHistory)]})
+		Enabled, Filtered bool
+		Filter            url.Values
+		Actions           []string
+		Total             int
+		Rows              []historyRow
+	}{s.tide != nil, filtered, q, []string{"MERGE", "MERGE_BATCH", "TRIGGER", "TRIGGER_BATCH"}, len(rows), rows[:min(len(rows), maxHistory)]})
 }

@@ -131,7 +131,11 @@ func runOn(ctx context.Context, o *Options, repo source, cp *controlplane.Contro
 		return err
 	}
 	defer forge.Close() //nolint:errcheck // its writes are on disk when they are answered
-	if err := forge.Apply(ctx, o.seed(repo, hmac)); err != nil {
+	seed := o.seed(repo, hmac)
+	if seed.OAuthApps, err = o.signIn(); err != nil {
+		return err
+	}
+	if err := forge.Apply(ctx, seed); err != nil {
 		return fmt.Errorf("seed the forge: %w", err)
 	}
 	forgeListener, err := listen("forge-port", o.ForgePort)
@@ -273,8 +277,9 @@ func components(o *Options, cp *controlplane.ControlPlane, forge *local.Forge) [
 		}},
 		{deck.Name, func(ctx context.Context, rt *service.Runtime) error {
 			options := &deck.Options{
-				Config: cfg, Kubernetes: kubernetes, Port: o.DeckPort, Address: "127.0.0.1",
+				Config: cfg, Plugins: pluginconfig.Options{Path: o.path("config", "plugins.yaml")}, Kubernetes: kubernetes, GitHub: gh, Port: o.DeckPort, Address: "127.0.0.1",
 				TideURL: URL(o.TidePort), HookURL: URL(o.HookPort) + "/plugin-help", HookAdminTokenFile: o.path("secrets", "admin-token"), Spyglass: true, SyncTimeout: time.Minute,
+				OAuthURL: "github-login", OAuthConfigFile: o.path("secrets", "oauth.yaml"), CookieSecretFile: o.path("secrets", "cookie"), RerunCreatesJob: true, AllowInsecure: true,
 			}
 			if err := options.Validate(); err != nil {
 				return err
@@ -304,7 +309,7 @@ func (u *Up) Welcome(w io.Writer) {
 	fmt.Fprintf(w, `
 Prow is up (%.1f s).
 
-  Prow      %s         jobs, logs, the merge queue
+  Prow      %s         jobs, logs, the merge queue; sign in as %s to administer it
   forge     %s         repositories and pull requests of %s
   API       KUBECONFIG=%s
   config    %s     edit it: changes are followed
@@ -313,6 +318,6 @@ Prow is up (%.1f s).
 Next:
   git clone %s/%s     change something, push a branch as %s (token: %s)
   open a pull request on the forge, comment /lgtm as %s and /approve as %s, and watch it merge
-`, u.Took.Seconds(), URL(o.DeckPort), URL(o.ForgePort), o.FullName(), u.Kubeconfig, o.path("config"), o.path("prow.log"),
+`, u.Took.Seconds(), URL(o.DeckPort), Approver, URL(o.ForgePort), o.FullName(), u.Kubeconfig, o.path("config"), o.path("prow.log"),
 		URL(o.ForgePort), o.FullName(), Author, o.path("secrets", "token-"+Author), Reviewer, Approver)
 }

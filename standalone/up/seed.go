@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -123,6 +124,32 @@ func (o *Options) seed(s source, hmac string) local.Seed {
 		Tokens: tokens,
 		Hooks:  []local.Hook{{Owner: o.Org, URL: fmt.Sprintf("http://127.0.0.1:%d/hook", o.HookPort), Secret: hmac}},
 	}
+}
+
+// signIn lets people sign in to deck with their accounts of the forge: it writes what
+// deck has to know, and returns what the forge has to.
+func (o *Options) signIn() ([]local.OAuthApp, error) {
+	secret, err := secretFile(o.path("secrets", "oauth-secret"))
+	if err != nil {
+		return nil, err
+	}
+	cookie := o.path("secrets", "cookie")
+	if _, err := os.Stat(cookie); errors.Is(err, fs.ErrNotExist) {
+		raw := make([]byte, 32)
+		_, _ = rand.Read(raw) // never fails
+		if err := writeWhole(cookie, []byte(base64.StdEncoding.EncodeToString(raw)+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	app := local.OAuthApp{ClientID: "deck", ClientSecret: secret, Name: "Prow", Owner: o.Org, CallbackURL: URL(o.DeckPort) + "/github-login/redirect"}
+	text, err := yaml.Marshal(map[string]any{
+		"client_id": app.ClientID, "client_secret": secret, "redirect_url": app.CallbackURL, "base_url": URL(o.ForgePort), "scopes": []string{"repo"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sign-in: %w", err)
+	}
+	// The ports of this start may be others than those of the last one.
+	return []local.OAuthApp{app}, writeWhole(o.path("secrets", "oauth.yaml"), text, 0o600)
 }
 
 // secretFile reads a secret, making a random one at first.

@@ -1,6 +1,7 @@
 package up
 
 import (
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,5 +103,38 @@ func TestInspect(t *testing.T) {
 	}
 	if seeded["dora"] != 1 || seeded["alice"] != 1 || seeded[Outsider] != 1 {
 		t.Errorf("accounts %v", seeded)
+	}
+}
+
+func TestTheSecretsOfSigningInStay(t *testing.T) {
+	o := &Options{Dir: t.TempDir(), Org: "local", DeckPort: 8080, ForgePort: 3000}
+	if err := os.Mkdir(o.path("secrets"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	apps, err := o.signIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, err := os.ReadFile(o.path("secrets", "cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(cookie))); err != nil || len(raw) != 32 {
+		t.Errorf("the secret of cookies has %d bytes: %v", len(raw), err)
+	}
+	o.DeckPort = 8081
+	again, err := o.signIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again[0].ClientSecret != apps[0].ClientSecret || again[0].CallbackURL != "http://localhost:8081/github-login/redirect" {
+		t.Errorf("the next start has %+v after %+v", again[0], apps[0])
+	}
+	if now, err := os.ReadFile(o.path("secrets", "cookie")); err != nil || string(now) != string(cookie) {
+		t.Errorf("the next start signs everybody out: %v", err)
+	}
+	text, err := os.ReadFile(o.path("secrets", "oauth.yaml"))
+	if err != nil || !strings.Contains(string(text), "redirect_url: http://localhost:8081/") {
+		t.Errorf("%v %s", err, text)
 	}
 }

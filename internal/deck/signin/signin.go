@@ -132,27 +132,41 @@ func (a *Agent) Who(ctx context.Context, r *http.Request) (*User, error) {
 	if s.Token == "" {
 		return &User{Name: s.Name, Forge: s.Forge}, nil
 	}
+	user, _, err := a.ask(ctx, s.Token)
+	return user, err
+}
+
+// Acting tells who sends a request, and returns a client that acts for them on GitHub.
+// Of those who signed in elsewhere it is nil.
+func (a *Agent) Acting(ctx context.Context, r *http.Request) (*User, *github.Client, error) {
+	s, ok := a.session(r)
+	switch {
+	case !ok:
+		return nil, nil, ErrNotSignedIn
+	case s.Token == "":
+		return &User{Name: s.Name, Forge: s.Forge}, nil, nil
+	}
 	return a.ask(ctx, s.Token)
 }
 
 // ask asks GitHub whose token it is.
-func (a *Agent) ask(ctx context.Context, token string) (*User, error) {
+func (a *Agent) ask(ctx context.Context, token string) (*User, *github.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	client, err := a.Client(token)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	account, err := client.BotUser(ctx)
 	switch {
 	case github.StatusCode(err) == http.StatusUnauthorized:
-		return nil, fmt.Errorf("%w: GitHub no longer takes the token", ErrNotSignedIn)
+		return nil, nil, fmt.Errorf("%w: GitHub no longer takes the token", ErrNotSignedIn)
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case account.Login == "":
-		return nil, errors.New("GitHub does not tell the login of the user")
+		return nil, nil, errors.New("GitHub does not tell the login of the user")
 	}
-	return &User{Name: account.Login, Account: account, Forge: true}, nil
+	return &User{Name: account.Login, Account: account, Forge: true}, client, nil
 }
 
 // pending is a sign-in that has begun.
@@ -226,7 +240,7 @@ func (a *Agent) FinishGitHub(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, fmt.Errorf("GitHub gives no token for the code: %w", err))
 		return
 	}
-	user, err := a.ask(ctx, token.AccessToken)
+	user, _, err := a.ask(ctx, token.AccessToken)
 	if err != nil {
 		a.fail(w, r, fmt.Errorf("who has signed in: %w", err))
 		return
@@ -296,12 +310,17 @@ func (a *Agent) SignOut(w http.ResponseWriter, r *http.Request) {
 	if name := a.Claimed(r); name != "" {
 		a.Log.InfoContext(r.Context(), "somebody signed out", "user", name)
 	}
-	for _, name := range []string{sessionCookie, stateCookie, loginCookie} {
-		a.set(w, name, "", -1)
-	}
+	a.Forget(w)
 	noStore(w)
 	w.Header().Set("Location", "./")
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// Forget takes the cookies back.
+func (a *Agent) Forget(w http.ResponseWriter) {
+	for _, name := range []string{sessionCookie, stateCookie, loginCookie} {
+		a.set(w, name, "", -1)
+	}
 }
 
 func (a *Agent) set(w http.ResponseWriter, name, value string, life time.Duration) {
