@@ -44,7 +44,7 @@ test: build lint ## Run linters and all tests
 test-browser: build ## Let a real browser (chromium, npm) use the pages; screenshots go to artifacts/
 	npm --prefix test/browser ci --no-audit --no-fund
 	@mkdir -p $(CURDIR)/artifacts/screenshots
-	PROW_TEST_BROWSER=1 SCREENSHOTS=$(CURDIR)/artifacts/screenshots PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -count 1 -v -run TestBrowser ./internal/deck
+	PROW_TEST_BROWSER=1 SCREENSHOTS=$(CURDIR)/artifacts/screenshots PROW_STANDALONE_BIN=$(BIN)/prow-standalone go test -count 1 -p 1 -v -run TestBrowser ./internal/deck ./internal/deck/lens
 
 .PHONY: test-storage
 test-storage: ## Run the clients of GCS and S3 on servers of others (many dependencies; not part of test)

@@ -130,7 +130,8 @@ func (g *gallery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // TestBrowser shows all fixtures in a real browser, and uses the scripts of lenses. It
-// needs node, chromium and what `npm ci` installs in test/browser.
+// needs node, chromium and what `npm ci` installs in test/browser. BROWSER_TESTS is a
+// pattern that chooses some of the tests.
 func TestBrowser(t *testing.T) {
 	if os.Getenv("PROW_TEST_BROWSER") == "" {
 		t.Skip("NOT TESTED IN A BROWSER: that takes minutes; run `make test-browser`")
@@ -166,7 +167,11 @@ func TestBrowser(t *testing.T) {
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", filepath.Join(dir, "lenses.test.js"))
+	args := []string{"--test", "--test-concurrency=1"}
+	if pattern := os.Getenv("BROWSER_TESTS"); pattern != "" {
+		args = append(args, "--test-name-pattern="+pattern)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", append(args, filepath.Join(dir, "lenses.test.js"))...)
 	cmd.Env = append(os.Environ(), "LENSES_URL="+site.URL, "FIXTURES="+strings.Join(fixtures, " "), "SCREENSHOTS="+shots)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", strings.TrimSpace(string(out)))

@@ -273,6 +273,34 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
+func TestAFewLinesOfManyAreShownWithoutReadingAll(t *testing.T) {
+	lines := make([]string, 200_000)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("line %d", i+1)
+	}
+	text := strings.Join(lines, "\n")
+	for name, tc := range map[string]struct {
+		ask  string
+		read int64
+	}{
+		"the first ones":          {`"top":10`, edgeBytes},
+		"the last ones":           {`"bottom":1000`, edgeBytes},
+		"both are read in full":   {`"top":10,"bottom":10`, int64(len(text))},
+		"all but the last ones":   {`"top":199999`, int64(len(text))},
+		"more than is read first": {`"bottom":150000`, int64(len(text)) + edgeBytes},
+	} {
+		data := fmt.Sprintf(`{"artifact":"l","offset":0,"length":%d,"startLine":0,%s`, len(text), tc.ask)
+		run := lenstest.Texts(map[string]string{"l": text})
+		got := call(t, run, data+`,"endLine":200000}`, "")
+		if run.BytesRead() != tc.read {
+			t.Errorf("%s: %d bytes were read", name, run.BytesRead())
+		}
+		if want := call(t, run, data+"}", ""); got != want {
+			t.Errorf("%s: got %s, want %s", name, outline(got), outline(want))
+		}
+	}
+}
+
 func TestPinning(t *testing.T) {
 	run := lenstest.NewRun(map[string]*lenstest.File{"l": {Metadata: map[string]string{"other": "x"}}, "live": {Live: true}, "mine": {MetadataErr: lens.ErrNotAllowed}})
 	if got := call(t, run, `{"artifact":"l","startLine":9,"saveEnd":3}`, ""); got != "" || run.Metadata("l")["focus-start"] != "3" || run.Metadata("l")["focus-end"] != "9" {

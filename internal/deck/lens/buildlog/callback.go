@@ -20,6 +20,9 @@ type question struct {
 	Offset    int64 `json:"offset"`
 	Length    int64 `json:"length"`
 	StartLine int   `json:"startLine"`
+	// EndLine is the last of these lines, where the asker knows it. Then a few lines of
+	// many are shown without reading all of them.
+	EndLine int `json:"endLine"`
 	// Top and Bottom show only so many lines of them, at the beginning and at the end.
 	Top    int `json:"top"`
 	Bottom int `json:"bottom"`
@@ -87,6 +90,10 @@ func lines(ctx context.Context, a lens.Artifact, c *config, q question) (string,
 	if q.Offset < 0 || q.Length < -1 || q.StartLine < 0 || q.Top < 0 || q.Bottom < 0 {
 		return "", fmt.Errorf("%w: offset %d, length %d, startLine %d, top %d, bottom %d", errQuestion, q.Offset, q.Length, q.StartLine, q.Top, q.Bottom)
 	}
+	r := &renderer{artifact: a.Name(), maxMarked: c.HighlightLineMax}
+	if done, err := edge(ctx, a, q, c, r); done || err != nil {
+		return r.out.String(), err
+	}
 	text, atEnd, err := read(ctx, a, q.Offset, q.Length)
 	if err != nil {
 		return "", err
@@ -94,7 +101,6 @@ func lines(ctx context.Context, a lens.Artifact, c *config, q question) (string,
 	if atEnd {
 		text = bytes.TrimSuffix(text, []byte{'\n'})
 	}
-	r := &renderer{artifact: a.Name(), maxMarked: c.HighlightLineMax}
 	if len(text) <= largeLog {
 		r.pattern = c.pattern
 	}

@@ -19,6 +19,7 @@ func TestProfiles(t *testing.T) {
 	for name, tc := range map[string]struct{ in, want, err string }{
 		"files are sorted":                 {"mode: set\nb.go:1.1,2.2 3 1\na.go:1.1,2.2 2 0\n", "[{a.go 0 2} {b.go 3 3}]", ""},
 		"blocks at the same place are one": {"mode: count\na.go:1.1,2.2 3 0\na.go:1.1,2.2 3 5\na.go:1.1,2.3 1 0\n", "[{a.go 3 4}]", ""},
+		"and covered if the first one is":  {"mode: set\na.go:1.1,2.2 3 1\na.go:1.1,2.2 3 0\n", "[{a.go 3 3}]", ""},
 		"profiles that were put together":  {"mode: set\na.go:1.1,2.2 1 1\nmode: set\n\na.go:3.1,4.2 1 0\n", "[{a.go 1 2}]", ""},
 		"names with colons and blanks":     {"mode: set\nc:/a b.go:1.1,2.2 1 1\n", "[{c:/a b.go 1 1}]", ""},
 		"no blocks":                        {"mode: set\n", "[]", ""},

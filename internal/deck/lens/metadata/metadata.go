@@ -107,7 +107,7 @@ type view struct {
 func conclude(in inputs, now time.Time) *view {
 	v := &view{Verdict: verdict(in)}
 	v.Running = v.Verdict == running
-	v.Class, v.Icon = map[string]string{passed: "passed", failed: "failed", errored: "error", running: "flaky", aborted: "skipped", unclear: "skipped"}[v.Verdict], map[string]string{passed: "✓", failed: "✗", errored: "!", running: "…", aborted: "■", unclear: "?"}[v.Verdict]
+	v.Class, v.Icon = map[string]string{passed: "passed", failed: "failed", errored: "error", running: "flaky", aborted: "skipped", unclear: "skipped"}[v.Verdict], map[string]string{passed: "✓", failed: "✗", errored: "!", running: "↻", aborted: "■", unclear: "?"}[v.Verdict]
 	var started, finished map[string]any
 	end := now
 	if in.finished != nil {

@@ -33,10 +33,10 @@
 
   async function expand(group, more) {
     const box = group.closest('.artifact');
-    const { offset, length, start } = group.dataset;
+    const { offset, length, start, end } = group.dataset;
     const hadFocus = group.contains(document.activeElement); // a disabled button loses it
     for (const button of group.querySelectorAll('button')) button.disabled = true;
-    const html = await ask(box, { offset: Number(offset), length: Number(length), startLine: Number(start), ...more });
+    const html = await ask(box, { offset: Number(offset), length: Number(length), startLine: Number(start), endLine: Number(end), ...more });
     for (const button of group.querySelectorAll('button')) button.disabled = false;
     if (html === null) return;
     const before = group.previousElementSibling;
