@@ -1,6 +1,7 @@
 package deck
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,19 +16,48 @@ import (
 	v1 "prow/api/prowjobs/v1"
 )
 
-// TestBrowser lets a real browser use the pages. It needs node, chromium and what
-// `npm ci` installs in test/browser; `make test-browser` sees to it.
-func TestBrowser(t *testing.T) {
+const browserTests = "../../test/browser"
+
+// needBrowser skips a test, loudly, where there is no browser.
+func needBrowser(t *testing.T) {
+	t.Helper()
 	if os.Getenv("PROW_TEST_BROWSER") == "" {
 		t.Skip("NOT TESTED IN A BROWSER: that takes minutes; run `make test-browser`")
 	}
-	dir, err := filepath.Abs("../../test/browser")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "playwright-core")); err != nil {
+	if _, err := os.Stat(filepath.Join(browserTests, "node_modules", "playwright-core")); err != nil {
 		t.Skip("NOT TESTED IN A BROWSER: run `make test-browser`, which installs playwright-core")
 	}
+}
+
+// browse runs files of test/browser with variables for their environment. BROWSER_TEST
+// chooses a file, BROWSER_PATTERN tests by their names.
+func browse(t *testing.T, env []string, files ...string) {
+	t.Helper()
+	shots := os.Getenv("SCREENSHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	args := []string{"--test", "--test-reporter=spec", "--test-concurrency=1", "--test-name-pattern=" + cmp.Or(os.Getenv("BROWSER_PATTERN"), ".")}
+	for _, file := range files {
+		if chosen := os.Getenv("BROWSER_TEST"); chosen == "" || chosen == file {
+			args = append(args, filepath.Join(browserTests, file))
+		}
+	}
+	if len(args) == 4 {
+		t.Skip("BROWSER_TEST chooses another file")
+	}
+	cmd := exec.CommandContext(t.Context(), "node", args...)
+	cmd.Env = append(append(os.Environ(), "SCREENSHOTS="+shots), env...)
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBrowser lets a real browser use the pages. It needs node, chromium and what
+// `npm ci` installs in test/browser; `make test-browser` sees to it.
+func TestBrowser(t *testing.T) {
+	needBrowser(t)
 	tide := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/history" {
 			fmt.Fprint(w, `{"o/r:main":[{"time":"2026-01-02T03:04:05Z","action":"MERGE","baseSHA":"0123456789abcdef","target":[{"number":3,"author":"ann","sha":"aaa","title":"Say hello"}],"tenantids":null},{"time":"2026-01-02T03:00:05Z","action":"MERGE","err":"pull request 2 has a conflict","target":[{"number":2,"author":"bob","sha":"bbb","title":"Rename things"}],"tenantids":null}]}`)
@@ -81,17 +111,7 @@ tide:
 		s.storeBuild(fmt.Sprintf("logs/nightly/%d", 1000+i), now.Unix()-int64(31-i)*3600, []string{"SUCCESS", "SUCCESS", "FAILURE", "ABORTED"}[i%4], nil)
 	}
 	s.store("logs/nightly/latest-build.txt", "1030")
-	shots := os.Getenv("SCREENSHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "--test-concurrency=1", "--test-name-pattern="+os.Getenv("BROWSER_PATTERN"), filepath.Join(dir, os.Getenv("BROWSER_TEST")))
-	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "RUNNING="+s.view(running), "FAILED="+s.view(failed(s)), "JOB_HISTORY=/job-history/file"+s.bucket+"/logs/nightly", "CONFIG="+s.config, "SCREENSHOTS="+shots)
-	cmd.Env = append(cmd.Env, logFixtures(s)...)
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	if err := cmd.Run(); err != nil {
-		t.Fatal(err)
-	}
+	browse(t, append(logFixtures(s), "DECK_URL="+s.url, "RUNNING="+s.view(running), "FAILED="+s.view(failed(s)), "JOB_HISTORY=/job-history/file"+s.bucket+"/logs/nightly", "CONFIG="+s.config), "pages.test.js", "log.test.js")
 }
 
 func failed(s *site) *v1.ProwJob {

@@ -6,9 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -55,16 +52,7 @@ const hostile = `(async () => {
 
 // TestBrowserSpyglass lets a real browser show lenses, some of them hostile.
 func TestBrowserSpyglass(t *testing.T) {
-	if os.Getenv("PROW_TEST_BROWSER") == "" {
-		t.Skip("NOT TESTED IN A BROWSER: that takes minutes; run `make test-browser`")
-	}
-	dir, err := filepath.Abs("../../test/browser")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "playwright-core")); err != nil {
-		t.Skip("NOT TESTED IN A BROWSER: run `make test-browser`, which installs playwright-core")
-	}
+	needBrowser(t)
 	leaks := make(chan string, 100)
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/leak") {
@@ -122,16 +110,7 @@ document.getElementById('scroll').addEventListener('click', async () => { await 
 	s.store("logs/j/1/artifacts/page.html", "<p>hello</p>")
 	src := "file" + s.bucket + "/logs/j/1"
 	usual := start(t, Options{}, "")
-	shots := os.Getenv("SCREENSHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", filepath.Join(dir, "spyglass.test.js"))
-	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "USUAL="+usual.url+"/view/"+usual.storeUsual(), "RUN=/view/"+src, "RAW="+lensURL("raw", "iframe", src, 2), "TALL="+lensURL("tall", "iframe", src, 1), "ARTIFACT=/artifacts/"+src+"/artifacts/page.html", "SCREENSHOTS="+shots)
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	if err := cmd.Run(); err != nil {
-		t.Error(err)
-	}
+	browse(t, []string{"DECK_URL=" + s.url, "USUAL=" + usual.url + "/view/" + usual.storeUsual(), "RUN=/view/" + src, "RAW=" + lensURL("raw", "iframe", src, 2), "TALL=" + lensURL("tall", "iframe", src, 1), "ARTIFACT=/artifacts/" + src + "/artifacts/page.html"}, "spyglass.test.js")
 	if len(leaks) > 0 {
 		t.Errorf("something leaked: %s", <-leaks)
 	}
