@@ -315,6 +315,17 @@ func (s *server) configYAML(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// pluginConfigYAML serves the configuration of plugins.
+func (s *server) pluginConfigYAML(w http.ResponseWriter, r *http.Request) {
+	if s.access.plugins == nil {
+		http.Error(w, "the configuration of plugins is not known here (--plugin-config)", http.StatusInternalServerError)
+		return
+	}
+	if err := writeYAML(w, s.access.plugins.Get()); err != nil {
+		s.fail(w, r, err)
+	}
+}
+
 // badge draws how the newest runs of jobs ended.
 func (s *server) badge(w http.ResponseWriter, r *http.Request) {
 	patterns := strings.Split(r.URL.Query().Get("jobs"), ",")

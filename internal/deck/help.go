@@ -39,6 +39,11 @@ type pluginCommand struct {
 	WhoCanUse   string
 }
 
+// noHelp has the form of help, and nothing in it.
+func noHelp() pluginHelp {
+	return pluginHelp{[]string{}, map[string][]string{}, map[string][]string{}, map[string]onePlugin{}, map[string]onePlugin{}}
+}
+
 // helpAgent asks hook, and remembers the answer for a while.
 type helpAgent struct {
 	url string
@@ -67,7 +72,7 @@ func (h *helpAgent) get(ctx context.Context) (help pluginHelp, ok bool) {
 			h.log.WarnContext(ctx, "the help of plugins cannot be had", "error", err)
 		}
 		h.failed = true
-		return pluginHelp{}, false
+		return noHelp(), false
 	}
 	h.known, h.until, h.failed = &fresh, h.now().Add(helpTTL), false
 	return fresh, true

@@ -13,10 +13,10 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 
 // secured sets the headers that keep hostile content from doing harm. Handlers of
 // such content replace the policy by a stricter one.
-func secured(next http.Handler) http.Handler {
+func secured(policy func() string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Content-Security-Policy", policy())
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		// Other sites are told nothing. This one is, because a form that may not say

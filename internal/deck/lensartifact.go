@@ -22,10 +22,13 @@ type object struct {
 	key        string
 	// limit bounds one reading, in bytes.
 	limit int64
+	// address is where its storage serves it to others; nil where it does not.
+	address func(ctx context.Context, b storage.Bucket) string
 	// may tells who wants to change something, or lens.ErrNotAllowed.
 	may func(ctx context.Context) error
-	// log and attrs are what was found when the run was looked at.
+	// log and url are what was found when the run was looked at.
 	log *storage.Log
+	url string
 }
 
 func (o *object) Name() string { return o.name }
@@ -36,6 +39,9 @@ func (o *object) find(ctx context.Context) error {
 	return o.with(ctx, func(b storage.Bucket) error {
 		found, err := storage.StatLog(ctx, b, o.key)
 		o.log = found
+		if err == nil && o.address != nil {
+			o.url = o.address(ctx, b)
+		}
 		return err
 	})
 }
@@ -53,7 +59,7 @@ func (o *object) compressed() bool { return o.log.ContentEncoding == "gzip" }
 // Stat describes the object as it was when the request began: what a lens reads then
 // fits together.
 func (o *object) Stat(context.Context) (lens.Info, error) {
-	return lens.Info{Size: o.log.Size, Compressed: o.compressed(), Live: o.log.Growing, Metadata: o.log.Metadata}, nil
+	return lens.Info{Size: o.log.Size, Compressed: o.compressed(), Live: o.log.Growing, Metadata: o.log.Metadata, URL: o.url}, nil
 }
 
 // Range reads a part of the object.

@@ -115,7 +115,7 @@ func (k *LensKit) Handler(log *slog.Logger, builtin []lens.Lens) (http.Handler, 
 	mux.HandleFunc("GET /artifacts/"+kitSource+"/{name...}", k.file)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { k.page(w, r, &entry) })
 	origins := http.NewCrossOriginProtection()
-	return secured(origins.Handler(mux)), nil
+	return secured(func() string { return pagePolicy }, origins.Handler(mux)), nil
 }
 
 func (k *LensKit) names() []string {

@@ -61,6 +61,10 @@ type Options struct {
 	RerunCreatesJob bool
 	// AllowInsecure lets cookies and redirects use plain HTTP.
 	AllowInsecure bool
+	// StaticFiles is a directory of the operator whose files are served before the own ones.
+	StaticFiles string
+	// GCSCookieAuth lets links into Google's storage use the visitor's session there.
+	GCSCookieAuth bool
 	// DryRun keeps the client of GitHub from changing anything.
 	DryRun bool
 	// HiddenOnly, ShowHidden and TenantIDs say which jobs are shown.
@@ -120,6 +124,11 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.RedirectHTTPTo, "redirect-http-to", "", "Host to which requests are led that came by plain HTTP, as X-Forwarded-Proto of a proxy tells.")
 	fs.BoolVar(&o.RerunCreatesJob, "rerun-creates-job", false, "Start jobs that people run again. Without it the ProwJob is only shown, for kubectl.")
 	fs.BoolVar(&o.AllowInsecure, "allow-insecure", false, "Let cookies and redirects use plain HTTP. For tests and for this machine only.")
+	fs.StringVar(&o.StaticFiles, "static-files-location", "", "Directory whose files are served under /static/ before the own ones: logo, favicon, extensions/style.css, extensions/script.js.")
+	fs.BoolVar(&o.GCSCookieAuth, "gcs-cookie-auth", false, "Let addresses in Google Cloud Storage be those that use the visitor's own session (storage.cloud.google.com).")
+	for _, name := range []string{"template-files-location", "spyglass-files-location"} {
+		fs.String(name, "", "Accepted, and of no effect: pages and lenses are part of the program.")
+	}
 	fs.BoolVar(&o.DryRun, "dry-run", false, "Change nothing on GitHub.")
 	fs.BoolVar(&o.HiddenOnly, "hidden-only", false, "Show only hidden jobs.")
 	fs.BoolVar(&o.ShowHidden, "show-hidden", false, "Show hidden jobs, too.")

@@ -83,6 +83,7 @@ type frame struct {
 	Problems []config.Problem
 	// Failing is the text of a failure to load that has no places.
 	Failing      string
+	Brand        brandView
 	FailingSince time.Time
 	HasTide      bool
 	HasHelp      bool
@@ -103,6 +104,7 @@ func (s *server) frame(r *http.Request, page, title string, body any) frame {
 		Root: rootOf(r), Page: page, Title: title, Version: service.Version(), Static: s.pages.version,
 		HasTide: s.tide != nil, HasHelp: s.help != nil, HasDeliveries: s.deliveries != nil, Now: s.now(), Body: body,
 	}
+	out.Brand = s.brand()
 	out.HasToken = s.access.guard.Sealer != nil
 	if s.access.sign != nil {
 		out.HasSignIn, out.User = true, s.access.sign.Claimed(r)
@@ -154,10 +156,13 @@ func (s *server) renderCode(w http.ResponseWriter, r *http.Request, code int, pa
 // static serves the embedded files.
 func (s *server) static(w http.ResponseWriter, r *http.Request) {
 	name := "static/" + r.PathValue("path")
-	body, err := files.ReadFile(name)
-	if err != nil {
-		http.NotFound(w, r)
-		return
+	body, own := s.overlaid(r.PathValue("path"))
+	if !own {
+		var err error
+		if body, err = files.ReadFile(name); err != nil {
+			http.NotFound(w, r)
+			return
+		}
 	}
 	kind := mime.TypeByExtension(path.Ext(name))
 	switch path.Ext(name) { // not as the machine's tables have it
@@ -169,7 +174,7 @@ func (s *server) static(w http.ResponseWriter, r *http.Request) {
 		kind = "image/svg+xml"
 	}
 	w.Header().Set("Content-Type", kind)
-	if r.URL.Query().Get("v") == s.pages.version {
+	if r.URL.Query().Get("v") == s.pages.version && !own {
 		w.Header().Set("Cache-Control", "public, max-age=315360000, immutable")
 	} else {
 		w.Header().Set("Cache-Control", "no-cache")

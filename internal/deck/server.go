@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -71,6 +72,11 @@ type server struct {
 	spyglass bool
 	// rerunCreates starts jobs that are run again.
 	rerunCreates bool
+	// gcsCookies lets links into Google's storage use the visitor's session there, gcsSigns
+	// tells that they can be signed.
+	gcsCookies, gcsSigns bool
+	// overlay is the operator's directory of static files; nil without one.
+	overlay fs.FS
 	// redirectTo is the host to which plain HTTP is led; empty leads nowhere.
 	redirectTo string
 	// githubBase is where links to the forge lead.
@@ -119,6 +125,10 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	s.lines = newLineIndexes(ctx, rt.Log, s.open)
 	s.patience = cmp.Or(o.patience, writePatience)
 	s.searches, s.external = make(chan struct{}, maxSearches), newExternalLogs()
+	s.gcsCookies, s.gcsSigns = o.GCSCookieAuth, o.Credentials.GCSFile != ""
+	if o.StaticFiles != "" {
+		s.overlay = os.DirFS(o.StaticFiles)
+	}
 	s.rerunCreates, s.redirectTo = o.RerunCreatesJob, o.RedirectHTTPTo
 	s.githubBase = "https://" + o.GitHub.Host
 	if o.AllowInsecure {
@@ -161,6 +171,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/log", s.logText)
 	mux.HandleFunc("/prowjob", s.prowJobYAML)
 	mux.HandleFunc("/config", s.configYAML)
+	mux.HandleFunc("/plugin-config", s.pluginConfigYAML)
 	mux.HandleFunc("/rerun", s.rerunJob)
 	mux.HandleFunc("/abort", s.abortJob)
 	mux.HandleFunc("GET /run/{prowjob}/rerun", s.rerunPage)
@@ -211,13 +222,12 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("/pr-history/{$}", s.prHistoryPage)
 	}
 	mux.HandleFunc("/static/{path...}", s.static)
-	mux.HandleFunc("/favicon.ico", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "static/favicon.svg", http.StatusFound)
-	})
+	mux.HandleFunc("/favicon.ico", s.favicon)
+	mux.HandleFunc("/branding.css", s.brandingCSS)
 	mux.HandleFunc("/", http.NotFound)
 
 	// What changes something is not done for a form of another site.
-	return secured(onlyHTTPS(s.redirectTo, compressed(s.access.guard.Handler(s.metrics.Measure(mux)))))
+	return secured(s.policy, onlyHTTPS(s.redirectTo, compressed(s.access.guard.Handler(s.metrics.Measure(mux)))))
 }
 
 // sight decides who sees runs, as the configuration says it now.

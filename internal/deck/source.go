@@ -156,7 +156,10 @@ func (s *server) lensRun(w http.ResponseWriter, r *http.Request, source string) 
 			o := &object{
 				name: name, link: "artifacts/" + escapePath(found.place.path()+"/"+name), key: found.place.key + "/" + name, limit: limit,
 				open: func(ctx context.Context) (storage.Bucket, error) { return s.open(ctx, *found.place) },
-				may:  func(ctx context.Context) error { return s.mayDescribe(ctx, r, found) },
+				address: func(ctx context.Context, b storage.Bucket) string {
+					return s.addressOf(ctx, b, found.place.at(found.place.key+"/"+name))
+				},
+				may: func(ctx context.Context) error { return s.mayDescribe(ctx, r, found) },
 			}
 			err := o.find(ctx)
 			if err == nil {

@@ -154,7 +154,7 @@ func (s *server) showRun(w http.ResponseWriter, r *http.Request, found run) {
 	}
 	s.fillLog(ctx, &view, r, found, all.names)
 	// Lenses are frames of this site.
-	w.Header().Set("Content-Security-Policy", pagePolicy+"; frame-src 'self'")
+	w.Header().Set("Content-Security-Policy", s.policy()+"; frame-src 'self'")
 	s.render(w, r, "run", view.Job+" #"+view.Build, view)
 }
 

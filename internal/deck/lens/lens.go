@@ -96,6 +96,9 @@ type Info struct {
 	// Live tells that the content grows: it is the log of a container that runs.
 	Live     bool
 	Metadata map[string]string
+	// URL is where the storage itself serves the content to others, for a while at
+	// least; empty where it does not.
+	URL string
 }
 
 // Errors of artifacts.

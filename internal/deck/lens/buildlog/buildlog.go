@@ -92,11 +92,11 @@ func (l *buildLog) show(ctx context.Context, a lens.Artifact, c *config) logView
 		return v
 	}
 	v.Size, v.Live, v.Pinnable = look.Size(info.Size), info.Live, !info.Live
-	v.Analyzable = c.Highlighter != nil && analyzable(a.Link())
+	v.Analyzable = c.Highlighter != nil && analyzable(info.URL)
 	focus := pinned(info.Metadata)
 	v.Pinned = focus.to > 0
 	if !v.Pinned && v.Analyzable && c.Highlighter.Auto {
-		if found := l.analyze(ctx, a, c.Highlighter); found.Error == "" {
+		if found := l.analyze(ctx, info.URL, c.Highlighter); found.Error == "" {
 			focus = span{found.Min - 1, found.Max}
 		} else {
 			v.Warning = "The highlighter found nothing: " + found.Error

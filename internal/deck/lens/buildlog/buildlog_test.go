@@ -328,7 +328,7 @@ func TestHighlighter(t *testing.T) {
 	}))
 	defer s.Close()
 	const stored = "https://storage.googleapis.com/b/l"
-	run := lenstest.NewRun(map[string]*lenstest.File{"l": {Text: strings.Repeat("ERROR: word\n", 100), Link: stored}, "other": {Link: "https://evil.example/storage.googleapis.com"}})
+	run := lenstest.NewRun(map[string]*lenstest.File{"l": {Text: strings.Repeat("ERROR: word\n", 100), URL: stored}, "other": {URL: "https://evil.example/storage.googleapis.com"}})
 	config := func(more string) string { return `{"highlighter":{"endpoint":"` + s.URL + `"` + more + `}}` }
 
 	if got := call(t, run, `{"artifact":"l","analyze":true}`, config(`,"overwrite":true`)); got != `{"min":30,"max":31,"pinned":true}` {

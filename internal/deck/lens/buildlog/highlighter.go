@@ -24,26 +24,26 @@ type analysis struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// analyzable tells the logs that a highlighter can read by itself: those with a link to
-// Google Cloud Storage.
+// analyzable tells the logs that a highlighter can read by itself: those in Google Cloud Storage.
 func analyzable(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && u.Scheme == "https" && (u.Host == "storage.googleapis.com" || u.Host == "storage.cloud.google.com")
 }
 
 func (l *buildLog) analysis(ctx context.Context, a lens.Artifact, c *config) analysis {
-	switch {
-	case c.Highlighter == nil:
+	if c.Highlighter == nil {
 		return analysis{Error: "no highlighter is configured"}
-	case !analyzable(a.Link()):
-		return analysis{Error: "the highlighter cannot read " + a.Name() + ": it is not in Google Cloud Storage, or has no link there"}
 	}
-	return l.analyze(ctx, a, c.Highlighter)
+	info, err := a.Stat(ctx)
+	if err != nil || !analyzable(info.URL) {
+		return analysis{Error: "the highlighter cannot read " + a.Name() + ": it is not in Google Cloud Storage"}
+	}
+	return l.analyze(ctx, info.URL, c.Highlighter)
 }
 
 // analyze asks the highlighter which lines matter.
-func (l *buildLog) analyze(ctx context.Context, a lens.Artifact, c *highlighterConfig) analysis {
-	out, err := l.ask(ctx, c, a.Link())
+func (l *buildLog) analyze(ctx context.Context, address string, c *highlighterConfig) analysis {
+	out, err := l.ask(ctx, c, address)
 	if err != nil {
 		return analysis{Error: err.Error()}
 	}

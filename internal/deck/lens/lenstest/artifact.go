@@ -25,6 +25,8 @@ type File struct {
 	Metadata   map[string]string
 	// Link is that of the artifact; without one it is made from the name.
 	Link string
+	// URL is where others read it.
+	URL string
 	// Err is answered by everything that reads.
 	Err error
 	// MetadataErr refuses metadata, with lens.ErrNotAllowed for example.
@@ -108,7 +110,7 @@ func (a *artifact) Stat(ctx context.Context) (lens.Info, error) {
 	if a.file.Err != nil {
 		return lens.Info{}, a.file.Err
 	}
-	return lens.Info{Size: int64(len(a.stored())), Compressed: a.file.Compressed, Live: a.file.Live, Metadata: a.run.Metadata(a.name)}, nil
+	return lens.Info{Size: int64(len(a.stored())), Compressed: a.file.Compressed, Live: a.file.Live, Metadata: a.run.Metadata(a.name), URL: a.file.URL}, nil
 }
 
 func (a *artifact) Range(ctx context.Context, offset, length int64) ([]byte, error) {
