@@ -22,6 +22,7 @@ import (
 	"prow/internal/service"
 	"prow/internal/storage"
 	"prow/internal/storage/providers"
+	"prow/internal/store"
 	"prow/internal/wiring"
 )
 
@@ -65,6 +66,8 @@ type Options struct {
 	StaticFiles string
 	// GCSCookieAuth lets links into Google's storage use the visitor's session there.
 	GCSCookieAuth bool
+	// PregeneratedData is a directory whose data stand for a cluster; empty uses one.
+	PregeneratedData string
 	// DryRun keeps the client of GitHub from changing anything.
 	DryRun bool
 	// HiddenOnly, ShowHidden and TenantIDs say which jobs are shown.
@@ -126,6 +129,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.AllowInsecure, "allow-insecure", false, "Let cookies and redirects use plain HTTP. For tests and for this machine only.")
 	fs.StringVar(&o.StaticFiles, "static-files-location", "", "Directory whose files are served under /static/ before the own ones: logo, favicon, extensions/style.css, extensions/script.js.")
 	fs.BoolVar(&o.GCSCookieAuth, "gcs-cookie-auth", false, "Let addresses in Google Cloud Storage be those that use the visitor's own session (storage.cloud.google.com).")
+	fs.StringVar(&o.PregeneratedData, "pregenerated-data", "", "Directory with data that stand for a cluster (prowjobs.json, and other files that are served under their names), to try pages out.")
 	for _, name := range []string{"template-files-location", "spyglass-files-location"} {
 		fs.String(name, "", "Accepted, and of no effect: pages and lenses are part of the program.")
 	}
@@ -160,6 +164,9 @@ func (o *Options) Validate() error {
 		if parsed, err := url.Parse(u.value); u.value != "" && (err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https") {
 			errs = append(errs, fmt.Errorf("--%s=%q is not an http or https URL", u.flag, u.value))
 		}
+	}
+	if o.PregeneratedData != "" && (o.OAuthURL != "" || o.RerunCreatesJob || o.HookAdminTokenFile != "") {
+		errs = append(errs, errors.New("--pregenerated-data stands for a cluster in which nothing can be done: it excludes --oauth-url, --rerun-creates-job and --hook-admin-token-file"))
 	}
 	if o.OAuthURL != "" && o.OAuthConfigFile == "" {
 		errs = append(errs, errors.New("--oauth-url needs --github-oauth-config-file"))
@@ -201,9 +208,11 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	if err != nil {
 		return err
 	}
-	clusters, err := o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters)
-	if err != nil {
-		return err
+	clusters := kube.Clusters{kube.ServiceCluster: {Host: "http://127.0.0.1:0"}} // nobody is asked
+	if o.PregeneratedData == "" {
+		if clusters, err = o.Kubernetes.Load(rt.Agent(), cfg.Get().DisabledClusters); err != nil {
+			return err
+		}
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)))
 	if err != nil {
@@ -215,9 +224,12 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 // serve closes the listener in any case.
 func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Watcher, clusters kube.Clusters, listener net.Listener) (err error) {
 	defer listener.Close() //nolint:errcheck // closed by the server in the regular case
-	kept, closeStore, err := openStore(ctx, o, rt.Log)
-	if err != nil {
-		return err
+	var kept *store.Store
+	closeStore := func() error { return nil }
+	if o.PregeneratedData == "" {
+		if kept, closeStore, err = openStore(ctx, o, rt.Log); err != nil {
+			return err
+		}
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
 	group, ctx := errgroup.WithContext(ctx)
@@ -225,7 +237,7 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 	if err != nil {
 		return err
 	}
-	feeder, err := newFeeder(clusters.Service(), cfg.Get().ProwJobNamespace, s.index, rt.Log)
+	feed, err := s.feed(o, clusters, cfg.Get().ProwJobNamespace)
 	if err != nil {
 		return err
 	}
@@ -256,7 +268,7 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 		group.Go(func() error { return s.testGrid.run(ctx) })
 	}
 	synced := make(chan struct{})
-	group.Go(func() error { return feeder.run(ctx, o.SyncTimeout, synced) })
+	group.Go(func() error { return feed(ctx, synced) })
 	group.Go(func() error {
 		for _, done := range []<-chan struct{}{loaded, synced} {
 			select {
@@ -270,6 +282,25 @@ func serve(ctx context.Context, rt *service.Runtime, o *Options, cfg *config.Wat
 		return service.Serve(ctx, listener, s.handler(), shutdownGrace)
 	})
 	return group.Wait()
+}
+
+// feed is what keeps the index as the cluster has it, or as a directory does.
+func (s *server) feed(o *Options, clusters kube.Clusters, namespace string) (func(ctx context.Context, synced chan<- struct{}) error, error) {
+	if o.PregeneratedData != "" {
+		return func(ctx context.Context, synced chan<- struct{}) error {
+			if err := s.pregenerated.fill(s.index); err != nil {
+				return err
+			}
+			close(synced)
+			<-ctx.Done()
+			return nil
+		}, nil
+	}
+	feeder, err := newFeeder(clusters.Service(), namespace, s.index, s.log)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, synced chan<- struct{}) error { return feeder.run(ctx, o.SyncTimeout, synced) }, nil
 }
 
 // placeText is where a run stores its files; empty if nowhere that is shown.

@@ -75,6 +75,8 @@ type server struct {
 	// gcsCookies lets links into Google's storage use the visitor's session there, gcsSigns
 	// tells that they can be signed.
 	gcsCookies, gcsSigns bool
+	// pregenerated is the directory that stands for a cluster; empty where there is one.
+	pregenerated pregenerated
 	// overlay is the operator's directory of static files; nil without one.
 	overlay fs.FS
 	// redirectTo is the host to which plain HTTP is led; empty leads nowhere.
@@ -125,6 +127,7 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	s.lines = newLineIndexes(ctx, rt.Log, s.open)
 	s.patience = cmp.Or(o.patience, writePatience)
 	s.searches, s.external = make(chan struct{}, maxSearches), newExternalLogs()
+	s.pregenerated = pregenerated(o.PregeneratedData)
 	s.gcsCookies, s.gcsSigns = o.GCSCookieAuth, o.Credentials.GCSFile != ""
 	if o.StaticFiles != "" {
 		s.overlay = os.DirFS(o.StaticFiles)
@@ -169,13 +172,17 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/data.js", s.dataJS)
 	mux.HandleFunc("/badge.svg", s.badge)
 	mux.HandleFunc("/log", s.logText)
-	mux.HandleFunc("/prowjob", s.prowJobYAML)
 	mux.HandleFunc("/config", s.configYAML)
 	mux.HandleFunc("/plugin-config", s.pluginConfigYAML)
-	mux.HandleFunc("/rerun", s.rerunJob)
-	mux.HandleFunc("/abort", s.abortJob)
-	mux.HandleFunc("GET /run/{prowjob}/rerun", s.rerunPage)
-	mux.HandleFunc("GET /run/{prowjob}/abort", s.abortPage)
+	if s.pregenerated == "" {
+		mux.HandleFunc("/prowjob", s.prowJobYAML)
+		mux.HandleFunc("/rerun", s.rerunJob)
+		mux.HandleFunc("/abort", s.abortJob)
+		mux.HandleFunc("GET /run/{prowjob}/rerun", s.rerunPage)
+		mux.HandleFunc("GET /run/{prowjob}/abort", s.abortPage)
+		mux.HandleFunc("/github-link", s.githubLink)
+		mux.HandleFunc("/git-provider-link", s.providerLink)
+	}
 	mux.HandleFunc("/csrf.js", s.access.guard.Script)
 	if sign := s.access.sign; sign != nil {
 		mux.HandleFunc("GET /github-login", sign.StartGitHub)
@@ -187,8 +194,6 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("/pr", s.prPage)
 		mux.HandleFunc("/pr-data.js", s.prDataJS)
 	}
-	mux.HandleFunc("/github-link", s.githubLink)
-	mux.HandleFunc("/git-provider-link", s.providerLink)
 	mux.HandleFunc("/configured-jobs", s.configuredJobsPage)
 	mux.HandleFunc("/configured-jobs/{path...}", s.configuredJobsPage)
 	mux.HandleFunc("/plugin-help", func(w http.ResponseWriter, r *http.Request) {
@@ -224,7 +229,11 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/static/{path...}", s.static)
 	mux.HandleFunc("/favicon.ico", s.favicon)
 	mux.HandleFunc("/branding.css", s.brandingCSS)
-	mux.HandleFunc("/", http.NotFound)
+	if s.pregenerated != "" {
+		mux.Handle("/", s.pregenerated.handler())
+	} else {
+		mux.HandleFunc("/", http.NotFound)
+	}
 
 	// What changes something is not done for a form of another site.
 	return secured(s.policy, onlyHTTPS(s.redirectTo, compressed(s.access.guard.Handler(s.metrics.Measure(mux)))))
