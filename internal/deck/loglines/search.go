@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
+	"sync"
 )
 
 const (
@@ -118,6 +120,13 @@ func (s *search) chunk(ctx context.Context, text []byte, open bool) error {
 	at, counted, tried := 0, 0, 0 // counted is where s.line was counted to
 	begin := s.line
 	next := candidates{hay: hay, any: s.m.any, at: make([]int, len(s.m.any))}
+	if s.m.re != nil && s.m.any == nil && !open && !s.within {
+		next.tried, next.starts = true, linesThatMatch(ctx, s.m, text)
+		if ctx.Err() != nil {
+			s.now.Lines = s.line - s.first
+			return nil
+		}
+	}
 	for at < len(text) {
 		candidate := next.from(at)
 		if candidate < 0 {
@@ -191,11 +200,21 @@ type candidates struct {
 	at    []int // the next place of each, at or behind where it was looked for; -1 is none
 	ready bool
 	which int
+	// starts are the lines that match, where tried says that all have been tried.
+	tried  bool
+	starts []int
 }
 
 // from is the first place from an offset on; without texts it is any.
 func (c *candidates) from(offset int) int {
-	if c.any == nil {
+	switch {
+	case c.tried:
+		i, _ := slices.BinarySearch(c.starts, offset)
+		if c.starts = c.starts[i:]; len(c.starts) == 0 {
+			return -1
+		}
+		return c.starts[0]
+	case c.any == nil:
 		return offset
 	}
 	best := -1
@@ -211,6 +230,45 @@ func (c *candidates) from(offset int) int {
 	}
 	c.ready = true
 	return best
+}
+
+// linesThatMatch are the beginnings of the lines that an expression matches which has no
+// fixed text to look for: each line has to be tried, and the processors share that. What
+// it returns when ctx has ended is not all.
+func linesThatMatch(ctx context.Context, m *Matcher, text []byte) []int {
+	shares := runtime.GOMAXPROCS(0)
+	found := make([][]int, shares)
+	var group sync.WaitGroup
+	for i, from := 0, 0; i < shares && from < len(text); i++ {
+		to := len(text)
+		if end := from + (len(text)-from)/(shares-i); i < shares-1 {
+			if newline := bytes.IndexByte(text[end:], '\n'); newline >= 0 {
+				to = end + newline + 1
+			}
+		}
+		begin := from
+		group.Go(func() { found[i] = m.starts(ctx, text[:to], begin) })
+		from = to
+	}
+	group.Wait()
+	return slices.Concat(found...)
+}
+
+// starts are the beginnings of the lines from an offset on that match.
+func (m *Matcher) starts(ctx context.Context, text []byte, from int) (out []int) {
+	for from < len(text) && ctx.Err() == nil {
+		end := len(text)
+		if newline := bytes.IndexByte(text[from:], '\n'); newline >= 0 {
+			end = from + newline
+		}
+		if m.mayMatch(text[from:end]) {
+			if _, _, ok := m.find(text[from:end]); ok {
+				out = append(out, from)
+			}
+		}
+		from = end + 1
+	}
+	return out
 }
 
 func (s *search) found(text []byte, start, end, from, to int) error {
