@@ -21,7 +21,11 @@ func TestBrowserPeople(t *testing.T) {
 		fmt.Fprint(w, `[{"Org":"o","Repo":"r","Branch":"main","Action":"WAIT","Blockers":[{"Number":99,"Title":"The release is being cut","URL":"https://forge.example/99"}],"Refused":[{"Number":2,"Title":"x","State":"pending","Code":"labels","Sentence":"Needs approved label.","Links":[]}]}]`)
 	}))
 	defer tide.Close()
-	g := startGuarded(t, func(o *Options) { o.TideURL = tide.URL }, pullQueries, "{}")
+	var replayed []string
+	g := startGuarded(t, func(o *Options) {
+		o.TideURL = tide.URL
+		o.HookURL, o.HookAdminTokenFile = fakeHook(t, &replayed)+"/plugin-help", write(t, "token", "s3cret")
+	}, deckWith("administrators: {github_users: [alice]}")+pullQueries, "{}")
 	number, sha := g.openPull("ann", "one", "Make the upload of artifacts survive a restart of the node")
 	g.openPull("ann", "two", "Document how to run the tests without a cluster")
 	g.status(sha, "cla", "success", "Signed.")
@@ -35,4 +39,7 @@ func TestBrowserPeople(t *testing.T) {
 	g.eventually("/prowjobs.js", "for-one")
 	g.eventually("/tide", "Needs approved label.")
 	browse(t, []string{"DECK_URL=" + g.url, "FORGE_URL=" + g.forge}, "people.test.js")
+	if len(replayed) != 1 {
+		t.Errorf("handled again: %q", replayed)
+	}
 }

@@ -56,6 +56,41 @@ for (const look of ['light', 'dark', 'narrow', 'noscript']) {
   });
 }
 
+for (const look of ['light', 'dark', 'narrow', 'noscript']) {
+  test(`webhooks and a refusal, ${look}`, async () => {
+    const options = {
+      colorScheme: look === 'dark' ? 'dark' : 'light',
+      javaScriptEnabled: look !== 'noscript',
+      ...(look === 'narrow' ? { viewport: { width: 375, height: 720 } } : {}),
+    };
+    for (const [login, name] of [['alice', 'webhooks'], ['bob', 'refusal']]) {
+      const { page, errors, close } = await signedIn(login, '/sign-in?dest=deliveries', options);
+      await page.waitForURL(/deliveries/);
+      assert.match(await page.locator('main').innerText(), login === 'alice' ? /issue_comment/ : /bob may not do this/);
+      await page.screenshot({ path: `${shots}/${name}-${look}.png`, fullPage: true });
+      if (look !== 'noscript') {
+        const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        assert.ok(width <= 0, `the page is ${width} pixels wider than the screen`);
+        await page.evaluate(await readFile(axe, 'utf8'));
+        const { violations } = await page.evaluate(() => window.axe.run());
+        assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes[0].html} ${v.nodes[0].failureSummary}`), []);
+      }
+      assert.deepEqual(errors.filter((e) => !/403/.test(e)), []);
+      await close();
+    }
+  });
+}
+
+test('a webhook is handled again', async () => {
+  const { page, errors, close } = await signedIn('alice', '/sign-in?dest=deliveries');
+  await page.waitForURL(/deliveries/);
+  await page.locator('form[action$="deliveries/a/replay"] button').first().click();
+  await page.waitForURL(/deliveries/);
+  await page.waitForLoadState();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('a search on GitHub has an address that stays, and back leads back', async () => {
   const { page, errors, close } = await signedIn('ann', '/pr');
   await page.fill('input[name=query]', 'is:pr author:ann Document');
