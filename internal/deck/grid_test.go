@@ -30,7 +30,7 @@ func junitFile(words string) string {
 	for _, word := range strings.Fields(words) {
 		name, outcome := word[:len(word)-1], word[len(word)-1]
 		if outcome != '+' {
-			fmt.Fprintf(&b, `<testcase classname="example.com/r" name=%q time="2"><failure message="bad">got 1</failure></testcase>`, name)
+			fmt.Fprintf(&b, `<testcase classname="example.com/r" name=%q time="2.5"><failure message="bad">got 1</failure></testcase>`, name)
 		}
 		if outcome != '-' {
 			fmt.Fprintf(&b, `<testcase classname="example.com/r" name=%q time="1"/>`, name)
@@ -99,14 +99,14 @@ func TestTheGridOfAJob(t *testing.T) {
 		t.Errorf("%v", names)
 	}
 	contains(t, "the page", page.body, "1 test fails now.", "1 test was flaky.", "1 test failed before and does not now.", "Left out, because not ended: 1 build.", "1–3 of 3 tests", "5 in all",
-		"since <a href=", `title="#1003"`, "3 builds", "60%", "20%", "view/file"+s.bucket+"/logs/nightly/1004#3:test-", `<i>flaky</i>`, `href="../../`)
+		"since <a href=", `title="#1003"`, "3 builds", "failed in 60%", "flaky in 20%", "view/file"+s.bucket+"/logs/nightly/1004#3:test-", `<i>flaky</i>`, `href="../../`)
 	lacks(t, "the page", page.body, "Good", "data-reading")
 
 	lines, answer := gridLines(t, s.get(s.grid("nightly", "?format=json&only=all")).body)
 	if lines != "Broken:FFFPP Flaky:PPPKP Fixed:PFFFP Good:PPPPP New:P----" {
 		t.Errorf("%s", lines)
 	}
-	if r := answer.Rows[0]; r.Since != "1003" || r.Streak != 3 || r.SinceBefore || r.Status != "failing" || r.Seconds != 2 || answer.Failing != 1 || answer.Flaky != 1 || answer.Tests != 5 || answer.Builds[0].Commit == "" {
+	if r := answer.Rows[0]; r.Since != "1003" || r.Streak != 3 || r.SinceBefore || r.Status != "failing" || r.Seconds != 2.5 || answer.Failing != 1 || answer.Flaky != 1 || answer.Tests != 5 || answer.Builds[0].Commit == "" {
 		t.Errorf("%+v", answer)
 	}
 	for query, want := range map[string]string{
@@ -394,4 +394,73 @@ func TestOfTooManyFilesAPartIsRead(t *testing.T) {
 
 func (s *site) discard() *slog.Logger {
 	return slog.New(slog.NewTextHandler(testLog{s.t, &s.log}, nil))
+}
+
+// storeLarge stores builds of a job with many tests, of which one in a hundred fails now
+// and then.
+func (s *site) storeLarge(job string, builds, tests int) {
+	for id := range builds {
+		var words strings.Builder
+		for n := range tests {
+			outcome := "+"
+			if n%100 == 0 && (id+n/100)%5 == 0 {
+				outcome = "-"
+			}
+			fmt.Fprintf(&words, "TestComponent%d/does_what_it_should_in_case_%d%s ", n%50, n, outcome)
+		}
+		s.storeTests(fmt.Sprintf("logs/%s/%d", job, 1001+id), 1700000000+int64(id)*3600, words.String())
+		s.store("logs/"+job+"/latest-build.txt", fmt.Sprint(1001+id))
+	}
+}
+
+// complete asks for a grid until all results are there.
+func (s *site) complete(path string) gridAnswer {
+	s.t.Helper()
+	for {
+		var answer gridAnswer
+		if err := json.Unmarshal([]byte(s.get(path).body), &answer); err != nil {
+			s.t.Fatal(err)
+		}
+		if !slices.ContainsFunc(answer.Builds, func(b gridBuild) bool { return b.Results == "pending" }) {
+			return answer
+		}
+	}
+}
+
+func TestTenThousandTestsStayUsable(t *testing.T) {
+	s := start(t, Options{}, "")
+	s.storeLarge("large", 3, 10_000)
+	answer := s.complete(s.grid("large", "?format=json&only=all"))
+	if answer.Tests != 10_000 || len(answer.Rows) != gridRows || answer.Matching != 10_000 || answer.Builds[2].Failed == 0 {
+		t.Errorf("%d tests, %d rows", answer.Tests, len(answer.Rows))
+	}
+	page := s.get(s.grid("large", "?only=all&from=9950")).body
+	contains(t, "the last page", page, "9951–10000 of 10000 tests", `href="?from=9850&amp;only=all"`)
+	if len(page) > 100_000 || strings.Contains(page, "More tests") {
+		t.Errorf("%d bytes", len(page))
+	}
+}
+
+// BenchmarkTestGridPage is a page of 10,000 tests, again and again, with all that it
+// needs read before.
+func BenchmarkTestGridPage(b *testing.B) {
+	for _, builds := range []int{20, 50} {
+		b.Run(fmt.Sprintf("%d builds", builds), func(b *testing.B) {
+			s := start(b, Options{}, "")
+			s.storeLarge("large", builds, 10_000)
+			begun := time.Now()
+			s.complete(s.grid("large", fmt.Sprintf("?format=json&builds=%d", builds)))
+			b.ReportMetric(time.Since(begun).Seconds(), "s-to-read-all")
+			var all []time.Duration
+			for b.Loop() {
+				begun := time.Now()
+				if got := s.get(s.grid("large", fmt.Sprintf("?builds=%d", builds))); got.StatusCode != http.StatusOK {
+					b.Fatal(got.Status)
+				}
+				all = append(all, time.Since(begun))
+			}
+			slices.Sort(all)
+			b.ReportMetric(float64(all[len(all)*95/100].Milliseconds()), "ms-p95")
+		})
+	}
 }

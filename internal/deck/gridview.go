@@ -77,8 +77,24 @@ type gridRow struct {
 	Duration   string
 }
 
-// Streak is how often it has failed up to now, in words.
-func (r gridRow) StreakText() string { return count(r.Row.Streak, "build") }
+// StreakText is how often it has failed up to now, in words.
+func (r gridRow) StreakText() string { return count(r.Streak, "build") }
+
+// Shares are the parts of the builds that ran it in which it failed or was flaky, and how
+// long it took at last.
+func (r gridRow) Shares() string {
+	var out []string
+	if r.Failed > 0 {
+		out = append(out, fmt.Sprintf("failed in %d%%", r.FailedPercent()))
+	}
+	if r.Flaky > 0 {
+		out = append(out, fmt.Sprintf("flaky in %d%%", r.FlakyPercent()))
+	}
+	if r.Duration != "" {
+		out = append(out, "took "+r.Duration)
+	}
+	return strings.Join(out, ", ")
+}
 
 type gridCell struct {
 	Class, Word, Link, Title string
