@@ -450,7 +450,7 @@ func BenchmarkTestGridPage(b *testing.B) {
 			s.storeLarge("large", builds, 10_000)
 			begun := time.Now()
 			s.complete(s.grid("large", fmt.Sprintf("?format=json&builds=%d", builds)))
-			b.ReportMetric(time.Since(begun).Seconds(), "s-to-read-all")
+			read := time.Since(begun)
 			var all []time.Duration
 			for b.Loop() {
 				begun := time.Now()
@@ -460,6 +460,8 @@ func BenchmarkTestGridPage(b *testing.B) {
 				all = append(all, time.Since(begun))
 			}
 			slices.Sort(all)
+			b.ReportMetric(read.Seconds(), "s-to-read-all")
+			b.ReportMetric(float64(all[len(all)/2].Milliseconds()), "ms-p50")
 			b.ReportMetric(float64(all[len(all)*95/100].Milliseconds()), "ms-p95")
 		})
 	}
