@@ -1,6 +1,8 @@
 package deck
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -389,6 +391,22 @@ func TestOfTooManyFilesAPartIsRead(t *testing.T) {
 	_, answer = gridLines(t, s.get(s.grid("big", "?format=json")).body)
 	if answer.Tests != 2 || len(answer.Notes) != 1 {
 		t.Errorf("%d tests, %v", answer.Tests, answer.Notes)
+	}
+	packed := func(text string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = io.WriteString(w, text)
+		_ = w.Close()
+		return b.String()
+	}
+	s.storeBuild("logs/packed/1", 1700000000, "FAILURE", nil)
+	s.store("logs/packed/1/artifacts/junit_0.xml", packed(junitFile("Packed-")))
+	for i := range 3 { // each becomes 20 MB
+		s.store(fmt.Sprintf("logs/packed/1/artifacts/junit_%d.xml", i+1), packed(strings.Replace(junitFile(fmt.Sprintf("T%d-", i)), "got 1", strings.Repeat("x", 20<<20), 1)))
+	}
+	_, answer = gridLines(t, s.get(s.grid("packed", "?format=json")).body)
+	if len(answer.Notes) != 1 || !strings.Contains(answer.Notes[0], "only a part") || !slices.ContainsFunc(answer.Rows, func(r gridTestRow) bool { return r.Name == "Packed" }) {
+		t.Errorf("%+v", answer)
 	}
 }
 

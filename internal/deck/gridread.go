@@ -2,7 +2,6 @@ package deck
 
 import (
 	"bufio"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -96,6 +96,8 @@ func (t *testResults) readResults(ctx context.Context, w wantedResults) (*testgr
 	}
 	defer bucket.Close() //nolint:errcheck // only read
 	left := int64(maxResultBytes)
+	var text atomic.Int64 // that may still be read, also of what compressed files become
+	text.Store(maxResultBytes)
 	for part := range slices.Chunk(names, resultFilesAtOnce) {
 		read := make([]fileResults, len(part))
 		var group errgroup.Group
@@ -107,7 +109,7 @@ func (t *testResults) readResults(ctx context.Context, w wantedResults) (*testgr
 				continue
 			}
 			group.Go(func() (err error) {
-				read[i], err = t.readFile(ctx, bucket, w.place.key+"/"+name, size)
+				read[i], err = t.readFile(ctx, bucket, w.place.key+"/"+name, size, &text)
 				return err
 			})
 		}
@@ -141,12 +143,12 @@ type fileResults struct {
 
 // readFile reads a file, as much at a time as there is room for among all that is read. What
 // is wrong with its content is in the results; the error is one of storage.
-func (t *testResults) readFile(ctx context.Context, bucket storage.Bucket, key string, size int64) (out fileResults, err error) {
+func (t *testResults) readFile(ctx context.Context, bucket storage.Bucket, key string, size int64, left *atomic.Int64) (out fileResults, err error) {
 	room := min(max(size, 1<<16), maxResultBytes)
 	if err := t.room.Acquire(ctx, room); err != nil {
 		return out, err
 	}
-	defer t.room.Release(room)
+	defer func() { t.room.Release(room) }()
 	raw, err := bucket.Get(ctx, key, 0, -1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fileResults{skipped: true}, nil
@@ -159,14 +161,36 @@ func (t *testResults) readFile(ctx context.Context, bucket storage.Bucket, key s
 	buffered := bufio.NewReaderSize(source, 64<<10)
 	var text io.Reader = buffered
 	if head, _ := buffered.Peek(2); len(head) == 2 && head[0] == 0x1f && head[1] == 0x8b {
+		// How much it becomes nobody knows. All that is held is given back before more is
+		// taken, so that no two wait for each other.
+		t.room.Release(room)
+		room = 0
+		if err := t.room.Acquire(ctx, maxResultBytes); err != nil {
+			return out, err
+		}
+		room = maxResultBytes
 		inflated, err := gzip.NewReader(buffered)
 		if err != nil {
 			return fileResults{err: err}, source.err
 		}
 		text = inflated
 	}
-	out.cases, out.err = junit.Parse(text, junit.Options{Bytes: cmp.Or(min(4*room, maxResultBytes), maxResultBytes), Cases: maxResultCases, OutcomesOnly: true})
+	out.cases, out.err = junit.Parse(&budgetReader{text, left}, junit.Options{Bytes: maxResultBytes, Cases: maxResultCases, OutcomesOnly: true})
 	return out, source.err
+}
+
+// budgetReader reads as much as several together may.
+type budgetReader struct {
+	r    io.Reader
+	left *atomic.Int64
+}
+
+func (b *budgetReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left.Add(-int64(n)) < 0 {
+		return 0, junit.ErrTooMuch
+	}
+	return n, err
 }
 
 // faultyReader keeps the error of what it reads, which a parser would tell as its own.
