@@ -144,7 +144,7 @@ func (s *server) buildOfJob(pj *v1.ProwJob, where place, pull int) *history.Buil
 		return nil
 	}
 	out := &history.Build{
-		ID: id, Job: pj.Spec.Job, Link: "view/" + escapePath(where.path()), State: v1.PendingState, Started: pj.Status.StartTime.Time, Refs: pj.Spec.MainRefs(),
+		ID: id, Job: pj.Spec.Job, Link: "view/" + escapePath(where.path()), Place: where.path(), State: v1.PendingState, Started: pj.Status.StartTime.Time, Refs: pj.Spec.MainRefs(),
 		Commit: commitOf(&facts{Job: pj}, pull),
 	}
 	// What counts is how long it ran, not how long it waited for a node.

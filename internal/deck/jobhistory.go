@@ -65,6 +65,20 @@ type jobHistoryView struct {
 	Rate           history.Rate
 	Median         string
 	Repo, RepoLink string
+	// Grid leads to the results of the tests of these builds.
+	Grid string
+}
+
+// parseBuildID reads a number of a build; none is 0.
+func parseBuildID(text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return 0, errors.New("the parameter buildId must be a positive number")
+	}
+	return id, nil
 }
 
 func (s *server) jobHistoryPage(w http.ResponseWriter, r *http.Request) {
@@ -74,12 +88,10 @@ func (s *server) jobHistoryPage(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	wanted := uint64(0)
-	if text := r.URL.Query().Get("buildId"); text != "" {
-		if wanted, err = strconv.ParseUint(text, 10, 64); err != nil || wanted == 0 {
-			http.Error(w, "the parameter buildId must be a positive number", http.StatusBadRequest)
-			return
-		}
+	wanted, err := parseBuildID(r.URL.Query().Get("buildId"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
 	}
 	bucket, err := s.open(r.Context(), root.place)
 	if err != nil {
@@ -102,12 +114,47 @@ func (s *server) jobHistoryPage(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) jobHistory(ctx context.Context, cfg *config.Config, bucket storage.Bucket, root historyRoot, wanted uint64) (*jobHistoryView, error) {
 	defer s.memory.flush(ctx)
+	found, err := s.findBuilds(ctx, bucket, root)
+	if err != nil {
+		return nil, err
+	}
+	view := &jobHistoryView{Job: root.job, Place: root.path(), More: found.more, Page: found.page(wanted, historySize), Grid: gridLink(root.path())}
+	if wanted != 0 {
+		view.Grid += "?buildId=" + strconv.FormatUint(wanted, 10)
+	}
+	view.Builds = s.readBuilds(ctx, cfg, bucket, root, view.Page.IDs)
+	// Of a job that is not shown nothing is told, not even that it exists.
+	if len(view.Builds) == 0 && (len(view.Page.IDs) > 0 || s.hiddenByName(cfg, root.job)) {
+		return nil, fs.ErrNotExist
+	}
+	view.Chart, view.Rate, view.Median = history.ChartOf(view.Builds), history.RateOf(view.Builds), took(history.Median(view.Builds))
+	return view, nil
+}
+
+// foundBuilds are the builds of a job.
+type foundBuilds struct {
+	ids    []uint64
+	latest uint64
+	// more tells that not all were found in time.
+	more bool
+}
+
+// page is that which begins with a build; 0 is the newest.
+func (f *foundBuilds) page(wanted uint64, size int) history.Page {
+	if wanted == 0 || wanted > f.latest {
+		wanted = f.latest
+	}
+	return history.PageOf(f.ids, wanted, f.latest, size)
+}
+
+// findBuilds finds the builds of a job in storage and in the index.
+func (s *server) findBuilds(ctx context.Context, bucket storage.Bucket, root historyRoot) (out foundBuilds, err error) {
 	latest := s.latestBuild(ctx, bucket, root)
 	limited, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	ids, more, err := s.listJob(limited, bucket, root, latest)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if more && latest != 0 { // storage lists the oldest first
 		ids = append(ids, latest)
@@ -122,19 +169,9 @@ func (s *server) jobHistory(ctx context.Context, cfg *config.Config, bucket stor
 		latest = slices.Max(ids)
 	}
 	if latest == 0 {
-		return nil, fs.ErrNotExist
+		return out, fs.ErrNotExist
 	}
-	if wanted == 0 || wanted > latest {
-		wanted = latest
-	}
-	view := &jobHistoryView{Job: root.job, Place: root.path(), More: more, Page: history.PageOf(ids, wanted, latest, historySize)}
-	view.Builds = s.readBuilds(ctx, cfg, bucket, root, view.Page.IDs)
-	// Of a job that is not shown nothing is told, not even that it exists.
-	if len(view.Builds) == 0 && (len(view.Page.IDs) > 0 || s.hiddenByName(cfg, root.job)) {
-		return nil, fs.ErrNotExist
-	}
-	view.Chart, view.Rate, view.Median = history.ChartOf(view.Builds), history.RateOf(view.Builds), took(history.Median(view.Builds))
-	return view, nil
+	return foundBuilds{ids, latest, more}, nil
 }
 
 // latestBuild is the newest build as storage notes it; 0 without a note. The note of a
@@ -201,7 +238,7 @@ func (s *server) readBuild(ctx context.Context, cfg *config.Config, bucket stora
 		return nil
 	}
 	out := s.buildOf(root.job, id, f, 0)
-	out.Link = "view/" + escapePath(dir.path())
+	out.Link, out.Place = "view/"+escapePath(dir.path()), dir.path()
 	return &out
 }
 

@@ -31,6 +31,8 @@ const (
 	tidyEvery = time.Hour
 	// maxRemembered is how many things about storage are remembered.
 	maxRemembered = 300_000
+	// maxStoredResults bounds the results of tests in the store, in bytes.
+	maxStoredResults = 1 << 30
 )
 
 // keeper keeps runs that have ended in a store, and the index current with what it has.
@@ -196,6 +198,9 @@ func (k *keeper) tidy(ctx context.Context) {
 	runs, err := k.store.PruneRuns(ctx, before, k.most)
 	if err == nil {
 		_, err = k.store.Forget(ctx, before, maxRemembered)
+	}
+	if err == nil {
+		_, err = k.store.PruneTestResults(ctx, before, maxStoredResults)
 	}
 	if err != nil && ctx.Err() == nil {
 		k.log.ErrorContext(ctx, "the store cannot be tidied", "error", err)

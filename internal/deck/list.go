@@ -72,6 +72,8 @@ type row struct {
 	Started  time.Time
 	Ended    *time.Time
 	Duration time.Duration
+	// Grid leads to the tests of the builds of the job; empty without a history.
+	Grid string
 	// CanRerun and CanAbort show what may be done, to some at least.
 	CanRerun, CanAbort bool
 }
@@ -193,6 +195,7 @@ func (s *server) row(pj *v1.ProwJob, base string) row {
 		Name: pj.Name, Job: pj.Spec.Job, State: pj.Status.State, Type: pj.Spec.Type, Description: pj.Status.Description,
 		Started: pj.Status.StartTime.Time, refsView: viewRefs(pj, base), Link: s.linkOf(pj),
 	}
+	out.Grid = gridOfHistory(s.historyOfJob(pj))
 	out.Ended, out.Duration = s.ended(pj)
 	may := s.mayAct(pj)
 	out.CanRerun, out.CanAbort = may && s.rerunCreates && !foundInStorage(pj), may && abortable(pj)

@@ -31,7 +31,7 @@ type pages struct {
 	version string
 }
 
-var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "pr-history", "pr", "directory"}
+var pageNames = []string{"list", "run", "tide", "tide-history", "command-help", "plugins", "deliveries", "not-found", "rerun", "abort", "outcome", "sign-in", "configured-jobs", "job-history", "test-grid", "pr-history", "pr", "directory"}
 
 func newPages() (*pages, error) {
 	out := &pages{byName: map[string]*template.Template{}}

@@ -67,6 +67,9 @@ type server struct {
 	frames   *frames
 	listings fileLists
 	testGrid *testGrid
+	// results are those of tests; grids has a place for each grid that is being made.
+	results *testResults
+	grids   chan struct{}
 
 	// spyglass shows runs.
 	spyglass bool
@@ -124,6 +127,8 @@ func newServer(ctx context.Context, rt *service.Runtime, o *Options, cfg *config
 	if s.access, err = newAccess(ctx, rt, o, cfg); err != nil {
 		return nil, err
 	}
+	s.results, s.grids = newTestResults(ctx, kept, rt.Log, s.now), make(chan struct{}, gridsAtOnce)
+	s.results.open, s.results.list = s.open, s.list
 	s.lines = newLineIndexes(ctx, rt.Log, s.open)
 	s.patience = cmp.Or(o.patience, writePatience)
 	s.searches, s.external = make(chan struct{}, maxSearches), newExternalLogs()
@@ -223,6 +228,7 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("/log/lines", s.logLines)
 		mux.HandleFunc("/log/search", s.logSearch)
 		mux.HandleFunc("/job-history/{path...}", s.jobHistoryPage)
+		mux.HandleFunc("/test-grid/{path...}", s.testGridPage)
 		mux.HandleFunc("/pr-history", s.prHistoryPage)
 		mux.HandleFunc("/pr-history/{$}", s.prHistoryPage)
 	}

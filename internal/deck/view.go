@@ -45,7 +45,9 @@ type runView struct {
 	spyglassView
 	Same, Together       string
 	History, PullHistory string
-	Rerun                string
+	// Grid leads to the tests of the builds of the job.
+	Grid  string
+	Rerun string
 	// CanRerun and CanAbort show what may be done, to some at least. Done tells what was.
 	CanRerun, CanAbort bool
 	Done               string
@@ -313,15 +315,20 @@ func storedState(f artifacts.Finished) v1.ProwJobState {
 	return v1.FailureState
 }
 
+// historyOfJob is the page of the builds of a job; empty without one.
+func (s *server) historyOfJob(pj *v1.ProwJob) string {
+	repo := ""
+	if refs := pj.Spec.MainRefs(); refs != nil {
+		repo = refs.OrgRepoString()
+	}
+	return s.historyOf(s.config.Get(), pj.Spec.DecorationConfig, repo, pj.ClusterAlias(), pj.Spec.Type, pj.Spec.Job)
+}
+
 // fillHistories links the pages of builds in storage.
 func (s *server) fillHistories(view *runView, found run) (err error) {
-	cfg := s.config.Get()
+	defer func() { view.Grid = gridOfHistory(view.History) }()
 	if pj := found.pj; pj != nil {
-		repo := ""
-		if refs := pj.Spec.MainRefs(); refs != nil {
-			repo = refs.OrgRepoString()
-		}
-		view.History = s.historyOf(cfg, pj.Spec.DecorationConfig, repo, pj.ClusterAlias(), pj.Spec.Type, pj.Spec.Job)
+		view.History = s.historyOfJob(pj)
 		view.PullHistory, err = s.pullHistory(pj.Spec.Refs)
 		return err
 	}

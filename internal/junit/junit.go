@@ -8,6 +8,8 @@
 package junit
 
 import (
+	"hash/fnv"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -75,6 +77,13 @@ func (t *Test) FullName() string {
 		return t.Name
 	}
 	return t.Class + ": " + t.Name
+}
+
+// ID names a test in addresses, by what it is called.
+func ID(suite, class, name string) string {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, suite+"\x00"+class+"\x00"+name)
+	return "test-" + strconv.FormatUint(h.Sum64(), 36)
 }
 
 // Outcome is Skipped if any run was skipped, Flaky if some failed and some passed.

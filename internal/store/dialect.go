@@ -165,6 +165,22 @@ var migrations = []string{
 		value BLOB NOT NULL
 	);
 	CREATE INDEX remembered_used ON remembered (used);`,
+	`CREATE TABLE test_results (
+		key   TEXT PRIMARY KEY,      -- how it was read, and the place of the build
+		names TEXT NOT NULL,         -- in test_names
+		ended INTEGER NOT NULL,      -- Unix milliseconds, of the build
+		used  INTEGER NOT NULL,      -- Unix milliseconds
+		size  INTEGER NOT NULL,      -- of the body, in bytes
+		body  BLOB NOT NULL
+	);
+	CREATE INDEX test_results_ended ON test_results (ended);
+	CREATE INDEX test_results_used ON test_results (used, size);
+	CREATE INDEX test_results_names ON test_results (names, used);
+	CREATE TABLE test_names (        -- apart, for most builds of a job have them in common
+		name TEXT PRIMARY KEY,       -- hash of the body
+		size INTEGER NOT NULL,       -- of the body, in bytes
+		body BLOB NOT NULL
+	);`,
 }
 
 // migrate brings the schema up to date.

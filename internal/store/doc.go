@@ -1,6 +1,6 @@
 // Package store keeps rows that outlive a process: webhook deliveries and what
-// became of them, runs of jobs that have ended (runs.go), and what was once read in
-// storage (remembered.go). It is an SQLite file by default, and a PostgreSQL database
+// became of them, runs of jobs that have ended (runs.go) with the results of their tests
+// (testresults.go), and what was once read in storage (remembered.go). It is an SQLite file by default, and a PostgreSQL database
 // where several replicas share it; both have one schema (see dialect.go).
 //
 // Writes of deliveries are committed in groups: callers that arrive while a

@@ -92,6 +92,7 @@ var rules = []rule{
 	{room: "internal/report", may: domain, heavy: true},
 	{room: "internal/tide", may: domain, heavy: true},
 	{room: "internal/deck/history", pure: true},
+	{room: "internal/deck/testgrid", may: []string{"internal/junit"}},
 	{room: "internal/deck/prstatus", may: []string{"api", "internal/config"}, heavy: true},
 	{room: "internal/deck/loglines", pure: true},
 	{room: "internal/junit", pure: true},

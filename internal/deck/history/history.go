@@ -18,6 +18,8 @@ type Build struct {
 	Job string
 	// Link is its page, relative to the root of the site; empty without one.
 	Link string
+	// Place is the directory of its files, as addresses have it; empty without one.
+	Place string
 	// State is how it went: pending while it has left no result, empty if that cannot
 	// be told.
 	State v1.ProwJobState

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -102,7 +103,10 @@ func (l *junitLens) Body(ctx context.Context, r *lens.Request) (template.HTML, e
 type found struct {
 	*junit.Test
 	number int
-	file   lens.Artifact
+	// id is that of its row. The first of a name has that of the name, so that other
+	// pages can lead to it.
+	id   string
+	file lens.Artifact
 }
 
 // read reads all files in the order of their names. What cannot be read is told.
@@ -144,12 +148,18 @@ func read(ctx context.Context, artifacts []lens.Artifact) (tests []found, proble
 		})
 	}
 	_ = group.Wait() // problems are in the results
+	seen := map[string]int{}
 	for i, res := range results {
 		if res.err != nil {
 			problems = append(problems, look.Problem(artifacts[i], res.err))
 		}
 		for j := range res.tests {
-			tests = append(tests, found{&res.tests[j], len(tests), artifacts[i]})
+			t := &res.tests[j]
+			id := junit.ID(t.Suite, t.Class, t.Name)
+			if seen[id]++; seen[id] > 1 {
+				id += "-" + strconv.Itoa(seen[id])
+			}
+			tests = append(tests, found{t, len(tests), id, artifacts[i]})
 		}
 	}
 	return tests, problems

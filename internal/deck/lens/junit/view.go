@@ -74,6 +74,8 @@ type list struct {
 
 // row is a test.
 type row struct {
+	// ID is by which other pages lead to it.
+	ID                            string
 	Name, Took, Suite, File, Link string
 	Open                          bool
 	Runs                          []run
@@ -155,6 +157,9 @@ func listOf(number int, s *section, o junit.Outcome, from int, b *budget) list {
 	}
 	for _, t := range all[from : from+n] {
 		r := rowOf(t, b)
+		if o == junit.Skipped && t.AlsoFailed() { // it is in two lists
+			r.ID += "-skipped"
+		}
 		r.Open = from == 0 && o == junit.Failed && len(all) <= openRows
 		out.Rows = append(out.Rows, r)
 	}
@@ -165,7 +170,7 @@ func listOf(number int, s *section, o junit.Outcome, from int, b *budget) list {
 }
 
 func rowOf(t found, b *budget) row {
-	r := row{Name: t.FullName(), Suite: t.Suite, File: t.file.Name(), Link: t.file.Link()}
+	r := row{ID: t.id, Name: t.FullName(), Suite: t.Suite, File: t.file.Name(), Link: t.file.Link()}
 	if r.Name == "" {
 		r.Name = "(without a name)"
 	}
