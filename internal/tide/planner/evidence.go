@@ -14,6 +14,8 @@ const (
 	priorSeen = 1000
 	// aloneShare is the part of that which is by itself.
 	aloneShare = 0.4
+	// short is how many wait at most in a queue that is short.
+	short = 20
 	// priorFlake is the chance that a run fails for no reason, and flakesSeen how many
 	// runs that assumption is worth.
 	priorFlake = 0.02
@@ -21,9 +23,9 @@ const (
 	// priorBase is the chance that a branch is broken that others pushed to.
 	priorBase = 0.05
 	// rounds is how often beliefs are weighed against each other.
-	rounds = 10
+	rounds = 30
 	// maxFailures bounds how many failures are thought about.
-	maxFailures = 64
+	maxFailures = 160
 	// certain is the greatest odds that are told apart from certainty.
 	certain = 1e6
 )
@@ -88,10 +90,12 @@ type outcome struct {
 	ground    int
 }
 
-// weigh finds out what the outcomes say.
-func weigh(n int, merged members, r rates, outcomes []outcome) *evidence {
+// weigh finds out what the outcomes say about the first n of a queue of so many.
+func weigh(n, crowd int, merged members, r rates, outcomes []outcome) *evidence {
 	e := &evidence{n: n, merged: merged, rates: r, pairAt: map[[2]int]int32{}, grounds: map[int]int32{}}
-	e.pair = r.bad * (1 - aloneShare) / float64(max(n, 8))
+	// One that comes may break with each of those that it finds waiting, which makes half
+	// of the square of a queue of pairs. In a short one hardly anybody is there to break with.
+	e.pair = 2 * r.bad * (1 - aloneShare) / float64(max(crowd, short))
 	sound := map[int]bool{}
 	for i := range outcomes {
 		o := &outcomes[i]

@@ -24,6 +24,9 @@ const (
 	missed = 0.2
 	// goodAlone is the chance of guilt up to which a pull request is good by itself.
 	goodAlone = 0.02
+	// pairing is the part of the runs that tells apart which of the good ones break each
+	// other.
+	pairing = 3
 	// trunkMin is how likely what is meant to be merged must pass, and groundMin how
 	// likely if others are tested on top of it only to learn from them.
 	trunkMin  = 0.7

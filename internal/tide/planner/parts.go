@@ -94,7 +94,7 @@ func (x *explorer) pairUp() {
 			n++
 		}
 	}
-	for ; going < x.s.Speculation.MaxRuns/8; going++ {
+	for ; going < x.s.Speculation.MaxRuns/pairing; going++ {
 		list, _ := x.gather(0.9, good)
 		if len(list) == 0 || len(list) >= n || !x.add(list) {
 			return

@@ -114,7 +114,7 @@ func newView(s *Snapshot) *view {
 	v := &view{s: s, at: map[Head]int{}, present: map[int]bool{}, reasons: map[int]Reason{}, asked: map[string]bool{}}
 	spec := &s.Speculation
 	v.queue = s.queue(v.reasons)
-	ahead := spec.ahead()
+	ahead, crowd := spec.ahead(), len(v.queue)
 	for _, p := range v.queue[min(ahead, len(v.queue)):] {
 		v.reasons[p.Number] = Reason{Code: CodeQueued, Sentence: fmt.Sprintf("%d pull requests are before it.", ahead)}
 	}
@@ -135,7 +135,7 @@ func newView(s *Snapshot) *view {
 		v.at[p.Head] = i
 	}
 	r := v.observe()
-	v.know = weigh(len(v.queue), merged, r, v.trials)
+	v.know = weigh(len(v.queue), crowd, merged, r, v.trials)
 	v.eject()
 	return v
 }

@@ -2,10 +2,12 @@ package simulate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"prow/internal/tide/sim"
 )
@@ -41,8 +43,26 @@ func document(w io.Writer, table string) error {
 	for _, sc := range scenarios {
 		fmt.Fprintf(&list, "- **%s**: %s\n", sc.Name, sc.About)
 	}
-	_, err = fmt.Fprintf(w, page, list.String(), docSeeds, strings.Join(docPlanners, ", "), tableBegins, table, tableEnds)
+	limit, err := limits(scenarios)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, page, list.String(), docSeeds, strings.Join(docPlanners, ", "), tableBegins, table, tableEnds, limit)
 	return err
+}
+
+// limits says what no planner can do in the scenario with jobs of an hour.
+func limits(scenarios []sim.Scenario) (string, error) {
+	i := slices.IndexFunc(scenarios, func(sc sim.Scenario) bool { return sc.Name == "sixty-minute jobs" })
+	if i < 0 {
+		return "", errors.New("there is no scenario of sixty-minute jobs")
+	}
+	d := demandOf(&scenarios[i], time.Hour)
+	var rows strings.Builder
+	for _, minutes := range []int{60, 75, 90, 93, 105, 120} {
+		fmt.Fprintf(&rows, "| %d minutes | %.0f%% |\n", minutes, 100*d.inTime(time.Duration(minutes)*time.Minute))
+	}
+	return fmt.Sprintf(limitPage, 100*d.bad, rows.String(), d.least(0.95).Minutes(), d.runs), nil
 }
 
 const page = `<!-- Written by "make simulate". -->
@@ -122,4 +142,26 @@ With %d seed of each scenario (` + "`make simulate`" + ` plays them and writes t
 - **calls** are those to forge and cluster that carry out plans; **crashes** how often the automation was killed between two.
 - **violations** must be none: a merge without a passing run of every required job on exactly the tree that it leaves behind, of a
   head that is not in the pool, twice, or into a blocked branch. The simulator judges that by its own knowledge of every tree.
+%s`
+
+const limitPage = `
+## What no planner can do
+
+The oracle knows who is bad before anything runs. A planner that merges only what has passed as it will be on the branch has to find
+out first, and where a run takes an hour that takes its time. In *sixty-minute jobs* %.1f%% are bad: broken by themselves, or the later
+one of a pair. Counted like that, no planner merges more than this share of the good ones within a time:
+
+| within | merged at most |
+|---|---:|
+%s
+So with the machines of that scenario p95 is at least %.0f minutes. Half as long again as the oracle, which is 93, cannot be had.
+
+Why: look, at any moment, at those that came in the last hour and have to be in a run by now if they are to be merged in time. No run
+that holds any of them is over, so whom of them these runs hold was chosen blindly. All of these runs are going on, so there are
+at most %d of them. The last one to be merged in time is proven by one of these runs, which holds all that were merged before it.
+So the best that can be done is to choose so many subsets in advance, each leaving out some, and to merge the largest that holds
+nobody bad and does not fail by chance. Subsets that leave out few are right in few cases.
+
+The limit is generous: it gives all machines to those few, and takes it that two subsets are never right in the same case. It
+supposes that of a pair the later one is left out. A planner might leave out the earlier one, but somebody waits for that as well.
 `
