@@ -84,7 +84,7 @@ func problemsOf(expr string, known map[string]bool) (out []string) {
 			}
 			for _, m := range n.LabelMatchers {
 				label(m.Name)
-				if m.Type == labels.MatchEqual && m.Name != labels.MetricName && !slices.Contains(ofTheTarget, m.Name) && !known[m.Value] {
+				if m.Type == labels.MatchEqual && !slices.Contains(ofTheTarget, m.Name) && !known[m.Value] {
 					out = append(out, "the label "+m.Name+" is never "+m.Value)
 				}
 			}

@@ -227,20 +227,34 @@ func (p *process) problems() (out []string) {
 	return out
 }
 
-// resident is the memory of the process, in bytes.
-func (p *process) resident(t *testing.T) int64 {
+// memory is what the process takes, in bytes: everything that is resident for it, its share
+// of that where pages of the program are mapped by others as well, and what is its own.
+func (p *process) memory(t *testing.T) (resident, share, own int64) {
 	t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
 	must(t, err)
 	for line := range strings.SplitSeq(string(raw), "\n") {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
-			kb, err := strconv.ParseInt(fields[1], 10, 64)
-			must(t, err)
-			return kb << 10
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		kb, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			continue
+		}
+		switch fields[0] {
+		case "Rss:":
+			resident = kb << 10
+		case "Pss:":
+			share = kb << 10
+		case "Anonymous:":
+			own = kb << 10
 		}
 	}
-	t.Fatalf("%s: no VmRSS", p.name)
-	return 0
+	if resident == 0 {
+		t.Fatalf("%s: no memory is told", p.name)
+	}
+	return resident, share, own
 }
 
 // bin is the directory of the programs.

@@ -82,21 +82,22 @@ func TestAStarterComesUp(t *testing.T) {
 
 	makesAPod(t, cluster)
 	m.doctor(t)
-	var sum int64
+	var resident, share, own int64
 	for _, p := range processes {
 		for _, line := range p.problems() {
 			t.Errorf("%s: %s", p.name, line)
 		}
-		rss := p.resident(t)
-		t.Logf("%-24s %4d MB", p.name, rss/1_000_000)
-		sum += rss
+		r, s, o := p.memory(t)
+		t.Logf("%-24s %4d MB resident, %4d MB as its share, %4d MB of its own", p.name, r/1_000_000, s/1_000_000, o/1_000_000)
+		resident, share, own = resident+r, share+s, own+o
 		if metrics := p.get(ctx, p.metrics, "/metrics"); !strings.Contains(metrics, "prow_version") {
 			t.Errorf("%s serves no metrics", p.name)
 		}
 	}
-	t.Logf("%-24s %4d MB", "all", sum/1_000_000)
-	if sum > idleMemory {
-		t.Errorf("they take %d bytes, more than %d", sum, idleMemory)
+	t.Logf("%-24s %4d MB resident, %4d MB as their shares, %4d MB of their own", "all", resident/1_000_000, share/1_000_000, own/1_000_000)
+	// They are one program: its pages are in memory once on a node, however many run.
+	if share > idleMemory {
+		t.Errorf("they take %d bytes, more than %d", share, idleMemory)
 	}
 }
 
