@@ -116,7 +116,8 @@ func (m *machine) start(t *testing.T, d *appsv1.Deployment) *process {
 		}
 		args[i] = arg
 	}
-	p := &process{name: d.Name, health: freePort(t), metrics: freePort(t), log: dir + ".log", ended: make(chan struct{})}
+	p := &process{name: d.Name, health: freePort(t), metrics: freePort(t), ended: make(chan struct{})}
+	p.log = fmt.Sprintf("%s-%d.log", dir, p.health)
 	args = append(args, "--health-port="+strconv.Itoa(p.health), "--metrics-port="+strconv.Itoa(p.metrics))
 	usesForge := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--github-token-path=") })
 	if usesForge {

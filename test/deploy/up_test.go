@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func TestAStarterComesUp(t *testing.T) {
 	}
 	t.Logf("%d components were ready %.1f s after the first object was applied", len(processes), time.Since(begun).Seconds())
 
-	makesAPod(t, cluster)
+	makesAPod(t, cluster, "hello")
 	m.doctor(t)
 	var resident, share, own int64
 	for _, p := range processes {
@@ -99,17 +100,48 @@ func TestAStarterComesUp(t *testing.T) {
 	if share > idleMemory {
 		t.Errorf("they take %d bytes, more than %d", share, idleMemory)
 	}
+	m.replace(ctx, t, processes, "prow-controller-manager")
+	makesAPod(t, cluster, "after-the-change")
+}
+
+// replace runs a component of which the next one starts before the last one ends, as its
+// Deployment says, and ends the last one.
+func (m *machine) replace(ctx context.Context, t *testing.T, processes []*process, component string) {
+	t.Helper()
+	for _, d := range deployments(t, m.objects) {
+		if d.Name != component {
+			continue
+		}
+		if s := d.Spec.Strategy.RollingUpdate; s == nil || s.MaxUnavailable.IntValue() != 0 || s.MaxSurge.IntValue() != 1 {
+			t.Errorf("%s is not replaced by one that is ready: %+v", component, d.Spec.Strategy)
+		}
+		m.start(t, d).waitReady(ctx, t)
+	}
+	for _, p := range processes {
+		if p.name != component {
+			continue
+		}
+		must(t, p.cmd.Process.Signal(syscall.SIGTERM))
+		select {
+		case <-p.ended:
+		case <-ctx.Done():
+			t.Fatalf("%s does not end: %s", component, p.said())
+		}
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("%s ended with %d: %s", component, code, p.said())
+		}
+	}
 }
 
 // makesAPod makes a ProwJob and waits for what prow-controller-manager makes of it.
-func makesAPod(t *testing.T, cluster *kubetest.Cluster) {
+func makesAPod(t *testing.T, cluster *kubetest.Cluster, called string) {
 	t.Helper()
 	scheme, err := kube.NewScheme()
 	must(t, err)
 	c, err := client.New(cluster.Config, client.Options{Scheme: scheme})
 	must(t, err)
 	job := &prowv1.ProwJob{
-		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: "prow", Labels: map[string]string{prowv1.CreatedByProwLabel: "true"}},
+		ObjectMeta: metav1.ObjectMeta{Name: called, Namespace: "prow", Labels: map[string]string{prowv1.CreatedByProwLabel: "true"}},
 		Spec: prowv1.ProwJobSpec{
 			Type: prowv1.PeriodicJob, Job: "hello", Agent: prowv1.KubernetesAgent, Cluster: "default", Namespace: "test-pods",
 			PodSpec: &corev1.PodSpec{Containers: []corev1.Container{{Name: "test", Image: "busybox"}}},
@@ -121,7 +153,7 @@ func makesAPod(t *testing.T, cluster *kubetest.Cluster) {
 	defer stop()
 	for {
 		var pod corev1.Pod
-		err := c.Get(ctx, client.ObjectKey{Namespace: "test-pods", Name: "hello"}, &pod)
+		err := c.Get(ctx, client.ObjectKey{Namespace: "test-pods", Name: called}, &pod)
 		if err == nil {
 			if pod.Spec.AutomountServiceAccountToken == nil || *pod.Spec.AutomountServiceAccountToken {
 				t.Error("the token of an account is mounted into the pod of a job")
