@@ -50,10 +50,13 @@ func (r registration) place() types.NamespacedName {
 	return r.service
 }
 
-// serviceOf is the service that a DNS name of the cluster is about, NAME.NAMESPACE.svc;
-// the zero value if it is no such name.
-func serviceOf(host string) types.NamespacedName {
-	parts := strings.Split(host, ".")
+// serviceOf is the service that the first of DNS names is about, NAME.NAMESPACE.svc; the
+// zero value if there is none, or no such name.
+func serviceOf(hosts []string) types.NamespacedName {
+	if len(hosts) == 0 {
+		return types.NamespacedName{}
+	}
+	parts := strings.Split(hosts[0], ".")
 	if len(parts) < 3 || parts[2] != "svc" || parts[0] == "" || parts[1] == "" {
 		return types.NamespacedName{}
 	}

@@ -106,7 +106,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	}
 	s := &steward{
 		keeper: directory(o.Directory), template: template{hosts: o.DNS, expiry: time.Duration(max(o.ExpiryYears, 1)) * year},
-		register: registration{service: serviceOf(o.DNS[0])}, dryRun: o.DryRun, now: time.Now, log: rt.Log,
+		register: registration{service: serviceOf(o.DNS)}, dryRun: o.DryRun, now: time.Now, log: rt.Log,
 	}
 	if s.client, err = base.Client(); err != nil {
 		return err

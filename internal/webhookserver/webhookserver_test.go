@@ -388,9 +388,9 @@ func TestTheServiceIsRegisteredAsInstallationsKnowIt(t *testing.T) {
 func TestTheFirstNameSaysWhichServiceIsCalled(t *testing.T) {
 	for host, want := range map[string]string{
 		"webhook.prow.svc": "prow/webhook", "webhook.prow.svc.cluster.local": "prow/webhook",
-		"prow.example.com": "default/prowjob-admission-webhook", "webhook": "default/prowjob-admission-webhook",
+		"prow.example.com": "default/prowjob-admission-webhook", "webhook": "default/prowjob-admission-webhook", "": "default/prowjob-admission-webhook",
 	} {
-		r := registration{service: serviceOf(host)}
+		r := registration{service: serviceOf(strings.Fields(host))}
 		config := r.clientConfig("/validate", []byte("ca"))
 		if got := config.Service.Namespace + "/" + config.Service.Name; got != want {
 			t.Errorf("%s: %s, want %s", host, got, want)
