@@ -232,7 +232,11 @@ func usesOwnAccount(p *patient) bool {
 }
 
 func attributes(p *patient, r *Right, verb string) *authorization.ResourceAttributes {
-	return &authorization.ResourceAttributes{Namespace: r.namespace(p), Verb: verb, Group: r.Group, Resource: r.Resource, Subresource: r.Subresource}
+	out := &authorization.ResourceAttributes{Namespace: r.namespace(p), Verb: verb, Group: r.Group, Resource: r.Resource, Subresource: r.Subresource}
+	if len(r.Names) > 0 {
+		out.Name = r.Names[0]
+	}
+	return out
 }
 
 func (r *Right) namespace(p *patient) string {

@@ -10,7 +10,9 @@ type Right struct {
 	Group, Resource string
 	// Subresource is empty for the objects themselves.
 	Subresource string
-	Verbs       []string
+	// Names are the only objects that it is about; empty is all.
+	Names []string
+	Verbs []string
 	// Where says in which namespaces.
 	Where Where
 	// Optional rights are for parts that not every installation uses; without them the
@@ -30,7 +32,10 @@ const (
 	ClusterWide
 )
 
-const prowGroup = "prow.k8s.io"
+const (
+	prowGroup      = "prow.k8s.io"
+	admissionGroup = "admissionregistration.k8s.io"
+)
 
 func jobs(verbs ...string) Right { return Right{Group: prowGroup, Resource: "prowjobs", Verbs: verbs} }
 
@@ -65,9 +70,19 @@ var rights = map[string][]Right{
 	},
 	"status-reconciler": {jobs("create")},
 	"exporter":          {jobs("list", "watch")},
+	"webhook-server": {
+		// What is made cannot be limited by its name.
+		{Group: admissionGroup, Resource: "mutatingwebhookconfigurations", Verbs: []string{"create"}, Where: ClusterWide},
+		{Group: admissionGroup, Resource: "validatingwebhookconfigurations", Verbs: []string{"create"}, Where: ClusterWide},
+		{Group: admissionGroup, Resource: "mutatingwebhookconfigurations", Names: []string{"prow-job-mutating-webhook-config.prow.k8s.io"}, Verbs: []string{"get", "patch"}, Where: ClusterWide},
+		{Group: admissionGroup, Resource: "validatingwebhookconfigurations", Names: []string{"prow-job-validating-webhook-config.prow.k8s.io"}, Verbs: []string{"get", "patch"}, Where: ClusterWide},
+	},
 }
 
 // Rights are what a component needs; nil for one that needs nothing of a cluster.
 func Rights(component string) []Right { return slices.Clone(rights[component]) }
+
+// BuildClusterRights are what the account of a build cluster's kubeconfig needs there.
+func BuildClusterRights() []Right { return buildRights() }
 
 func componentNames() []string { return slices.Sorted(maps.Keys(rights)) }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	admissionregistration "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -21,9 +23,10 @@ const (
 
 // registration says how the API server reaches the webhooks, and for what.
 type registration struct {
-	// url of the server, without path; empty is the service
-	// default/prowjob-admission-webhook.
+	// url of the server, without path; empty is the service.
 	url string
+	// service is that of the server; the zero value is default/prowjob-admission-webhook.
+	service types.NamespacedName
 	// everything lets all ProwJobs through the webhooks, not only those that
 	// carry the labels, and lets them pass while the server does not answer.
 	everything bool
@@ -35,8 +38,29 @@ func (r registration) clientConfig(path string, ca []byte) admissionregistration
 		c.URL = ptr.To(r.url + path)
 		return c
 	}
-	c.Service = &admissionregistration.ServiceReference{Namespace: "default", Name: "prowjob-admission-webhook", Path: &path}
+	service := r.place()
+	c.Service = &admissionregistration.ServiceReference{Namespace: service.Namespace, Name: service.Name, Path: &path}
 	return c
+}
+
+func (r registration) place() types.NamespacedName {
+	if r.service.Name == "" {
+		return types.NamespacedName{Namespace: "default", Name: "prowjob-admission-webhook"}
+	}
+	return r.service
+}
+
+// serviceOf is the service that the first of DNS names is about, NAME.NAMESPACE.svc; the
+// zero value if there is none, or no such name.
+func serviceOf(hosts []string) types.NamespacedName {
+	if len(hosts) == 0 {
+		return types.NamespacedName{}
+	}
+	parts := strings.Split(hosts[0], ".")
+	if len(parts) < 3 || parts[2] != "svc" || parts[0] == "" || parts[1] == "" {
+		return types.NamespacedName{}
+	}
+	return types.NamespacedName{Namespace: parts[1], Name: parts[0]}
 }
 
 func (r registration) rules(operations ...admissionregistration.OperationType) []admissionregistration.RuleWithOperations {
@@ -120,6 +144,9 @@ func (r registration) correct(c *admissionregistration.WebhookClientConfig, ca [
 		if want := r.url + path; *c.URL != want {
 			*c.URL, changed = want, true
 		}
+	}
+	if want := r.place(); r.url == "" && c.Service != nil && (c.Service.Name != want.Name || c.Service.Namespace != want.Namespace) {
+		c.Service.Name, c.Service.Namespace, changed = want.Name, want.Namespace, true
 	}
 	return changed
 }

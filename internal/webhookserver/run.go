@@ -66,7 +66,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.SecretID, "secret-id", "", "Name of the secret with the certificate.")
 	fs.StringVar(&o.Directory, "filesys-path", "./prowjob-webhook-ca-cert", "Directory in which the certificate is kept.")
 	fs.IntVar(&o.ExpiryYears, "expiry-years", 30, "Years that a certificate is valid.")
-	fs.StringArrayVar(&o.DNS, "dns", []string{"prowjob-admission-webhook.default.svc"}, "DNS name of the server, repeatable.")
+	fs.StringArrayVar(&o.DNS, "dns", []string{"prowjob-admission-webhook.default.svc"}, "DNS name of the server, repeatable. The first one, NAME.NAMESPACE.svc, says which service the API server calls.")
 	fs.IntVar(&o.Minutes, "time", 1, "Minutes between two looks at the states of the build clusters.")
 	fs.BoolVar(&o.DryRun, "dry-run", true, "Serve, but keep no certificate and register nothing.")
 }
@@ -106,7 +106,7 @@ func Run(ctx context.Context, rt *service.Runtime, o *Options) error {
 	}
 	s := &steward{
 		keeper: directory(o.Directory), template: template{hosts: o.DNS, expiry: time.Duration(max(o.ExpiryYears, 1)) * year},
-		dryRun: o.DryRun, now: time.Now, log: rt.Log,
+		register: registration{service: serviceOf(o.DNS)}, dryRun: o.DryRun, now: time.Now, log: rt.Log,
 	}
 	if s.client, err = base.Client(); err != nil {
 		return err

@@ -385,6 +385,24 @@ func TestTheServiceIsRegisteredAsInstallationsKnowIt(t *testing.T) {
 	}
 }
 
+func TestTheFirstNameSaysWhichServiceIsCalled(t *testing.T) {
+	for host, want := range map[string]string{
+		"webhook.prow.svc": "prow/webhook", "webhook.prow.svc.cluster.local": "prow/webhook",
+		"prow.example.com": "default/prowjob-admission-webhook", "webhook": "default/prowjob-admission-webhook", "": "default/prowjob-admission-webhook",
+	} {
+		r := registration{service: serviceOf(strings.Fields(host))}
+		config := r.clientConfig("/validate", []byte("ca"))
+		if got := config.Service.Namespace + "/" + config.Service.Name; got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+		// One that was registered elsewhere before is corrected, and then left alone.
+		config.Service.Namespace = "elsewhere"
+		if !r.correct(&config, []byte("ca")) || config.Service.Namespace+"/"+config.Service.Name != want || r.correct(&config, []byte("ca")) {
+			t.Errorf("%s: corrected to %+v", host, config.Service)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	good := Options{Config: config.Options{ConfigPath: "x"}, Directory: "d", DNS: []string{"n"}, Minutes: 1}
 	for name, tc := range map[string]struct {

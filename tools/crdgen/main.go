@@ -52,7 +52,13 @@ func run(root string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "prowjob_crd.yaml"), out, 0o644)
+	// kustomize and Helm read nothing from outside of their directories.
+	for _, to := range []string{dir, filepath.Join(root, "deploy", "crd"), filepath.Join(root, "deploy", "helm", "prow", "crds")} {
+		if err := os.WriteFile(filepath.Join(to, "prowjob_crd.yaml"), out, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func generate(root string, gen genall.Generator, out genall.OutputRule) error {
