@@ -106,7 +106,7 @@ images: ## Build the container images, or those that IMAGES names, into artifact
 
 .PHONY: images-test
 images-test: images ## Look into the container images and run them (as root)
-	PROW_IMAGES=$(IMAGES_OUT) go test -C tools/images -count 1 ./...
+	PROW_IMAGES=$(IMAGES_OUT) PROW_IMAGES_SOME=$(if $(IMAGES),1,) go test -C tools/images -count 1 ./...
 
 .PHONY: images-push
 images-push: ## Build the container images and push them to REGISTRY (host/path), with further tags TAGS=a,b

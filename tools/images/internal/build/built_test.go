@@ -51,7 +51,9 @@ func eachBuilt(t *testing.T, do func(t *testing.T, image v1.Image, what spec.Ima
 			return strings.HasPrefix(d.Annotations["org.opencontainers.image.ref.name"], oci.Local(what.Name, ""))
 		})
 		if i < 0 {
-			t.Errorf("the layout has no image %s", what.Name)
+			if os.Getenv("PROW_IMAGES_SOME") == "" {
+				t.Errorf("the layout has no image %s", what.Name)
+			}
 			continue
 		}
 		index, err := all.ImageIndex(manifest.Manifests[i].Digest)
@@ -130,11 +132,11 @@ func TestBuiltImagesHoldWhatIsListedAndNothingThatGivesRights(t *testing.T) {
 				line += " -> " + header.Linkname
 			}
 			paths = append(paths, line)
-			temporary := header.Name == "tmp/" && header.Mode == 0o1777
+			temporary := header.Name == "tmp" && header.Mode == 0o1777
 			if header.Typeflag != tar.TypeSymlink && (header.Mode&0o6000 != 0 || (header.Mode&0o002 != 0 && !temporary)) {
 				t.Errorf("/%s has the mode %o", header.Name, header.Mode)
 			}
-			if header.Uid != 0 && header.Name != "home/nonroot/" {
+			if header.Uid != 0 && header.Name != "home/nonroot" {
 				t.Errorf("/%s belongs to %d", header.Name, header.Uid)
 			}
 		}
