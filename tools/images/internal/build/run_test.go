@@ -245,12 +245,12 @@ func TestTheImagesThatStoreRun(t *testing.T) {
 	for _, name := range []string{"initupload", "sidecar", "gcsupload"} {
 		r := unpack(t, name)
 		out, err := r.run(t, nil, "/usr/local/bin/"+name)
-		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || !strings.Contains(out, "options are invalid") {
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 			t.Errorf("%s without options: %v: %s", name, err, out)
 		}
 		var line map[string]any
 		first, _, _ := strings.Cut(out, "\n")
-		if err := json.Unmarshal([]byte(first), &line); err != nil {
+		if err := json.Unmarshal([]byte(first), &line); err != nil || line["component"] != name {
 			t.Errorf("%s logs %q", name, first)
 		}
 	}
