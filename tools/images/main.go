@@ -26,8 +26,7 @@ import (
 
 const usage = `usage: images build [--root DIR] [--out DIR] [IMAGE...]
        images push  [--root DIR] [--tag TAG,...] [--insecure] REGISTRY/PATH [IMAGE...]
-       images lock  [--root DIR]
-`
+       images lock  [--root DIR]`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -44,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 		return errors.New(usage)
 	}
 	flags := flag.NewFlagSet("images "+args[0], flag.ExitOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage); flags.PrintDefaults() }
+	flags.Usage = func() { fmt.Fprintln(os.Stderr, usage); flags.PrintDefaults() }
 	root := flags.String("root", ".", "directory of the repository")
 	out := flags.String("out", "artifacts/images", "directory for the images; what is in it is lost")
 	tags := flags.String("tag", "", "further tags, beside the version")
