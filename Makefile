@@ -102,6 +102,40 @@ simulate: ## Play all scenarios of the merge queue and write docs/tide-simulatio
 simulate-million: ## Merge a million pull requests in the simulator, with crashes and faults, and expect no violation
 	PROW_SIMULATE_MERGES=1000000 go test -count 1 -v -timeout 4h -run TestNothingUnprovenIsEverMerged ./internal/tide/simulate
 
+# IMAGES may name some; the rest of the list is in deploy/images/images.yaml.
+IMAGES ?=
+IMAGES_OUT := $(CURDIR)/artifacts/images
+
+.PHONY: images
+images: ## Build the container images, or those that IMAGES names, into artifacts/images
+	go build -C tools/images -o $(BIN)/images .
+	$(BIN)/images build --root $(CURDIR) --out $(IMAGES_OUT) $(IMAGES)
+
+.PHONY: images-test
+images-test: images ## Look into the container images and run them (as root)
+	PROW_IMAGES=$(IMAGES_OUT) PROW_IMAGES_SOME=$(if $(IMAGES),1,) go test -C tools/images -count 1 ./...
+
+.PHONY: images-push
+images-push: ## Build the container images and push them to REGISTRY (host/path), with further tags TAGS=a,b
+	@test -n "$(REGISTRY)" || { echo "name a registry: make images-push REGISTRY=registry.example.com/prow"; exit 1; }
+	go build -C tools/images -o $(BIN)/images .
+	$(BIN)/images push --root $(CURDIR) --tag "$(TAGS)" $(REGISTRY) $(IMAGES)
+
+.PHONY: images-lock
+images-lock: ## Pin the newest Debian packages for the container images
+	go build -C tools/images -o $(BIN)/images .
+	$(BIN)/images lock --root $(CURDIR)
+
+.PHONY: images-reproducible
+images-reproducible: ## Build the container images of the commit in two fresh clones and compare every byte
+	go build -C tools/images -o $(BIN)/images .
+	@set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	for place in one a/second/place; do \
+		git clone --quiet $(CURDIR) $$tmp/$$place/source; \
+		$(BIN)/images build --root $$tmp/$$place/source --out $$tmp/$$place/images $(IMAGES); \
+	done; \
+	diff -r $$tmp/one/images $$tmp/a/second/place/images && echo "The same commit made the same images twice."
+
 .PHONY: clean
 clean: ## Remove what was built and the state of `make up`
 	rm -rf $(BIN) .state artifacts

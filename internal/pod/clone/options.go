@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
-	"text/template"
 
 	v1 "prow/api/prowjobs/v1"
 	"prow/internal/pod/cli"
@@ -34,8 +34,8 @@ func (f *Flags) Bind(fs *flag.FlagSet) {
 	fs.StringVar(&f.options.GitUserEmail, "git-user-email", options.DefaultGitUserEmail, "address for merge commits")
 	fs.Var(&f.repos, "repo", "org,repo=base[:sha][,number[:sha[:ref]]]..., repeatable")
 	fs.Var(&f.keys, "ssh-key", "file or directory with SSH keys, repeatable")
-	fs.StringVar(&f.alias, "clone-alias", "", "Go template over .Org and .Repo for the path below src")
-	fs.StringVar(&f.uri, "uri-prefix", "", "Go template over .Org and .Repo for the address to clone from")
+	fs.StringVar(&f.alias, "clone-alias", "", "path below src, with {{.Org}} and {{.Repo}}")
+	fs.StringVar(&f.uri, "uri-prefix", "", "address to clone from, with {{.Org}} and {{.Repo}}")
 	fs.IntVar(&f.options.MaxParallelWorkers, "max-workers", 0, "how many repositories to clone at once; 0 is all")
 	fs.StringVar(&f.options.CookiePath, "cookiefile", "", "file for git's http.cookiefile")
 	fs.StringVar(&f.options.MirrorDir, "mirror-dir", "", "directory with bare mirrors at <host>/<org>/<repo>.git to take objects from")
@@ -67,21 +67,25 @@ func (f *Flags) Options() (options.Clone, error) {
 	return opts, nil
 }
 
-// expand executes the template of a flag, which may be empty, for a repository.
+// placeholder is what the text of a flag may hold in braces.
+var placeholder = regexp.MustCompile(`\{\{\s*\.(Org|Repo)\s*\}\}`)
+
+// expand puts the names of a repository into the text of a flag, which may be
+// empty. It knows no more of templates than that: text/template would make the
+// linker keep all methods of everything, which is a third of clonerefs.
 func expand(flagName, text string, refs v1.Refs, into *string) error {
 	if text == "" {
 		return nil
 	}
-	t, err := template.New(flagName).Parse(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", flagName, err)
+	if rest := placeholder.ReplaceAllString(text, ""); strings.Contains(rest, "{{") || strings.Contains(rest, "}}") {
+		return fmt.Errorf("%s: %q has more than {{.Org}} and {{.Repo}} in braces", flagName, text)
 	}
-	var b strings.Builder
-	// Only the two names are offered, so that nothing comes to depend on more.
-	if err := t.Execute(&b, struct{ Org, Repo string }{refs.Org, refs.Repo}); err != nil {
-		return fmt.Errorf("%s: %w", flagName, err)
-	}
-	*into = b.String()
+	*into = placeholder.ReplaceAllStringFunc(text, func(found string) string {
+		if strings.Contains(found, "Org") {
+			return refs.Org
+		}
+		return refs.Repo
+	})
 	return nil
 }
 
