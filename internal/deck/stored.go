@@ -58,13 +58,17 @@ type lineIndexes struct {
 	// used has the entries, the last used in front; memory is what they cost together.
 	used   list.List
 	memory int
-	slots  chan struct{}
+	// spooled is what the texts of compressed logs take on disk, in bytes.
+	spooled int64
+	slots   chan struct{}
 }
 
 type indexEntry struct {
 	id     string
 	index  *loglines.Index
 	memory int
+	// text is that of a compressed log, once it was read; nil if it is not kept.
+	text *spool
 	// asked counts requests, building tells that the lines are being counted.
 	asked    int
 	building bool
@@ -86,7 +90,7 @@ func (x *lineIndexes) of(ctx context.Context, bucket storage.Bucket, p place) (*
 	defer x.mu.Unlock()
 	e := x.entry(id)
 	e.asked++
-	log := &storedLog{Log: logOf(object, e.index), object: object, entry: e}
+	log := &storedLog{Log: e.logOf(object), object: object, entry: e}
 	if now, _ := e.index.Progress(); !now.Complete && !e.building {
 		e.building = true
 		go x.build(p, e)
@@ -94,11 +98,14 @@ func (x *lineIndexes) of(ctx context.Context, bucket storage.Bucket, p place) (*
 	return log, nil
 }
 
-func logOf(object *storage.Log, index *loglines.Index) loglines.Log {
-	if object.ContentEncoding == "gzip" {
-		return loglines.Log{Open: inflated(object), Index: index, Size: -1}
+func (e *indexEntry) logOf(object *storage.Log) loglines.Log {
+	switch {
+	case object.ContentEncoding != "gzip":
+		return loglines.Log{Open: object.Reader, Index: e.index, Size: object.Size}
+	case e.text != nil:
+		return loglines.Log{Open: e.text.open, Index: e.index, Size: e.text.size}
 	}
-	return loglines.Log{Open: object.Reader, Index: index, Size: object.Size}
+	return loglines.Log{Open: inflated(object), Index: e.index, Size: -1}
 }
 
 // entry finds or makes an entry, and makes it the last used.
@@ -124,6 +131,7 @@ func (x *lineIndexes) weigh(e *indexEntry) {
 	for el := x.used.Back(); el != nil && x.memory > indexMemory; {
 		old, before := el.Value.(*indexEntry), el.Prev()
 		if old != e && !old.building {
+			x.dropText(old)
 			x.used.Remove(el)
 			delete(x.known, old.id)
 			x.memory -= old.memory
@@ -193,8 +201,55 @@ func (x *lineIndexes) count(ctx context.Context, p place, e *indexEntry) error {
 	}
 	if object.ContentEncoding != "gzip" {
 		e.index.KeepTail = 0 // its end can be read where it is
+		return e.index.Build(ctx, object.Reader)
 	}
-	return e.index.Build(ctx, logOf(object, e.index).Open)
+	spooled := spooling{reserve: x.reserve}
+	err = e.index.Build(ctx, spooled.through(inflated(object)))
+	now, _ := e.index.Progress()
+	if err != nil || !now.Complete {
+		now.Bytes = -1 // it is not whole
+	}
+	x.keepText(e, spooled.done(now.Bytes), spooled.taken)
+	return err
+}
+
+// reserve takes so many bytes of the disk for a text, and lets those go for it that were
+// not used for the longest.
+func (x *lineIndexes) reserve(bytes int64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for el := x.used.Back(); el != nil && x.spooled+bytes > spoolMost; el = el.Prev() {
+		x.dropText(el.Value.(*indexEntry))
+	}
+	if x.spooled+bytes > spoolMost {
+		return false
+	}
+	x.spooled += bytes
+	return true
+}
+
+func (x *lineIndexes) dropText(e *indexEntry) {
+	if e.text != nil {
+		x.spooled -= e.text.size
+		e.text.release()
+		e.text = nil
+	}
+}
+
+// keepText keeps the text of a compressed log, for which so much of the disk was taken;
+// without a text that is given back.
+func (x *lineIndexes) keepText(e *indexEntry, text *spool, taken int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	known := x.known[e.id]
+	if text == nil || known == nil || known.Value != e {
+		x.spooled -= taken
+		if text != nil {
+			text.release()
+		}
+		return
+	}
+	e.text = text
 }
 
 // counted waits until enough was counted, for a moment only.
