@@ -394,8 +394,10 @@ func TestAProcessThatIsKilledAnywhereMergesWhatIsProvenOnce(t *testing.T) {
 						for _, wrong := range w.judge() {
 							t.Error(wrong)
 						}
-						if c.calls < n {
-							t.Error("it was not killed")
+						// How many calls there are depends on what ends first: near the end there
+						// may be none any more.
+						if c.calls < n && n <= whole.calls*4/5 {
+							t.Errorf("it was not killed: it made %d calls", c.calls)
 						}
 					})
 				}
