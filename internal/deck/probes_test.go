@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	v1 "prow/api/prowjobs/v1"
+	"prow/internal/config"
 	"prow/internal/plugins/pluginconfig"
 )
 
@@ -252,6 +253,14 @@ func TestProbes18And19And20And21Tide(t *testing.T) {
 	}
 	if got := read(plain); len(got.Pools) != 1 {
 		t.Errorf("probe 21: what was known is gone: %+v", got.Pools)
+	}
+}
+
+func TestProbe26AnyoneAndSomebodyExcludeEachOther(t *testing.T) {
+	o := config.DefaultOptions()
+	o.ConfigPath = write(t, "config.yaml", "deck: {default_rerun_auth_configs: [{repo: o, rerun_auth_configs: {allow_anyone: true, github_users: [u]}}]}\n")
+	if _, err := config.Load(t.Context(), o); err == nil || !strings.Contains(err.Error(), "allow_anyone is true") {
+		t.Errorf("it is accepted: %v", err)
 	}
 }
 
