@@ -6,9 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -74,16 +71,7 @@ func (s *site) storePicture(job string) {
 
 // TestBrowserTestGrid lets a real browser show grids.
 func TestBrowserTestGrid(t *testing.T) {
-	if os.Getenv("PROW_TEST_BROWSER") == "" {
-		t.Skip("NOT TESTED IN A BROWSER: that takes minutes; run `make test-browser`")
-	}
-	dir, err := filepath.Abs("../../test/browser")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "playwright-core")); err != nil {
-		t.Skip("NOT TESTED IN A BROWSER: run `make test-browser`, which installs playwright-core")
-	}
+	needBrowser(t)
 	gate := make(chan struct{})
 	var once sync.Once
 	control := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { once.Do(func() { close(gate) }) }))
@@ -98,14 +86,5 @@ func TestBrowserTestGrid(t *testing.T) {
 	s.storePicture("slow")
 	s.storeBuild("logs/empty/1", 1760000000, "SUCCESS", nil)
 	s.storeTests("logs/fine/1", 1760000000, "TestFine+")
-	shots := os.Getenv("SCREENSHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-concurrency=1", filepath.Join(dir, "testgrid.test.js"))
-	cmd.Env = append(os.Environ(), "DECK_URL="+s.url, "GRIDS="+strings.TrimSuffix(s.grid("", ""), "/"), "GATE="+control.URL, "SCREENSHOTS="+shots)
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	if err := cmd.Run(); err != nil {
-		t.Error(err)
-	}
+	browse(t, []string{"DECK_URL=" + s.url, "GRIDS=" + strings.TrimSuffix(s.grid("", ""), "/"), "GATE=" + control.URL}, "testgrid.test.js")
 }

@@ -97,7 +97,7 @@ var rules = []rule{
 	{room: "internal/deck/loglines", pure: true},
 	{room: "internal/junit", pure: true},
 	{room: "internal/deck/ansi", pure: true},
-	{room: "internal/deck/lens", may: []string{"api", "internal/junit", "internal/deck/ansi"}},
+	{room: "internal/deck/lens", may: []string{"api", "internal/junit", "internal/deck/ansi", "internal/deck/loglines"}},
 	{room: "internal/deck/spyglass", may: []string{"api", "internal/deck/lens"}},
 	{room: "internal/deck/seal", may: nil},
 	{room: "internal/deck/csrf", may: []string{"internal/deck/seal"}},

@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"prow/internal/deck/lens/look"
+	"prow/internal/deck/loglines"
 )
 
 const (
 	// defaultPattern marks lines where the configuration names no other.
-	defaultPattern = `timed out|ERROR:|(FAIL|Failure \[)\b|panic\b|^E\d{4} \d\d:\d\d:\d\d\.\d\d\d]`
+	defaultPattern = loglines.DefaultHighlight
 	// defaultLineLength is the longest line in which something is marked, in bytes.
 	defaultLineLength = 10_000
 	// maxLine is how much of one line is shown, in bytes.
